@@ -1,0 +1,46 @@
+#pragma once
+/* From a stack file to the model: read, interpolate, decode by table, default, cross-check. All
+ * problems of a file are collected, sorted by place, before anything is given up. Reads files only
+ * (the stack file, .env, env_file); changes nothing. */
+#include "specs/stack.h"
+
+enum {
+    STACK_PROBLEMS_MAX = 200
+};
+
+struct stack_problem {
+    bool is_warning;
+    struct json_place place;
+    char path[160]; /* "services.web.healthcheck"; may be empty */
+    char what[320]; /* `unknown key "intervall"` */
+    char hint[192]; /* `did you mean "interval"?` */
+};
+struct stack_problems {
+    struct stack_problem *items;
+    size_t count;
+    size_t error_count;
+    bool truncated;
+};
+void stack_problems_done(struct stack_problems *p);
+/* `stack.json:14:7: services.web.healthcheck: unknown key "intervall" (did you mean "interval"?)`
+ */
+void stack_problem_line(const struct stack_problem *p, char *line, size_t size);
+
+struct stack_load_options {
+    const char *project;  /* -p; NULL: COMPOSE_PROJECT_NAME, `name:`, or the directory's name */
+    const char *env_file; /* --env-file; NULL: .env beside the file when it is there */
+    char **environ;       /* for interpolation; NULL-terminated */
+};
+
+/* 0: *out is the model (caller frees), warnings may be in *problems. -1: problems has the errors,
+ * or e when the file could not be read at all. stack_problems_done in both cases. */
+must_check int stack_load(const char *path, const struct stack_load_options *options,
+                          struct stack **out, struct stack_problems *problems, struct err *e);
+/* The same from text in memory (tests, the saved copy of a running stack). DIR is absolute. */
+must_check int stack_load_text(const char *file, const char *dir, const char *text, size_t len,
+                               const struct stack_load_options *options, struct stack **out,
+                               struct stack_problems *problems, struct err *e);
+
+/* Writes the resolved model as a stack file that stack_load_text turns into the same model without
+ * any environment: the engine keeps this copy, `svc config` prints it. */
+void stack_write_json(const struct stack *s, struct buf *to, unsigned indent);
