@@ -1,0 +1,120 @@
+#pragma once
+/* Control groups on v1, hybrid and v2, by one table: a container has one directory, of the same
+ * path, in every hierarchy it needs. All is done on directory fds; paths never contain "..".
+ *
+ * create: cgroup_host_detect, cgroup_new (directories, limits, device rules), then either
+ * clone3(CLONE_INTO_CGROUP, cgroup_v2_fd) and in the child cgroup_join_self for the v1 ones, or
+ * cgroup_join_pid from the parent. The child unshares its cgroup namespace after that: clone3 would
+ * root it at the *parent's* cgroup (kernel/cgroup/namespace.c copy_cgroup_ns uses current).
+ * later verbs: cgroup_from_string (state.json) instead of detect and new.
+ * All calls but cgroup_join_self belong to the parent and may allocate. Threads: none. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runtime/base/buf.h"
+#include "runtime/base/err.h"
+#include "specs/oci_config.h"
+
+enum cgroup_controller {
+    CGROUP_BLKIO, /* "io" on v2 */
+    CGROUP_CPU,
+    CGROUP_CPUACCT, /* v1 only: v2 counts in cpu.stat without a controller */
+    CGROUP_CPUSET,
+    CGROUP_DEVICES, /* v1 only: a BPF program on v2 */
+    CGROUP_FREEZER, /* v1 only: cgroup.freeze on v2 */
+    CGROUP_HUGETLB,
+    CGROUP_MEMORY,
+    CGROUP_NET_CLS,  /* v1 only */
+    CGROUP_NET_PRIO, /* v1 only */
+    CGROUP_PIDS,
+    CGROUP_CONTROLLER_COUNT_
+};
+enum cgroup_layout {
+    CGROUP_NONE,
+    CGROUP_V1,
+    CGROUP_HYBRID, /* v1 controllers, and a v2 hierarchy (perhaps with controllers) beside them */
+    CGROUP_V2,
+    CGROUP_LAYOUT_COUNT_
+};
+
+enum {
+    CGROUP_HIERARCHY_MAX = 16,
+    CGROUP_MOUNTPOINT_LIMIT = 256,
+    CGROUP_PATH_LIMIT = 1024,
+};
+
+/* One mounted hierarchy, as mounts of type "cgroup" need it too. */
+struct cgroup_hierarchy {
+    unsigned version;     /* 1 or 2 */
+    uint32_t controllers; /* bit per enum cgroup_controller; v2: those in cgroup.controllers */
+    char options[64];     /* v1: "cpu,cpuacct" or "name=systemd", as mount -o takes it; v2: "" */
+    char mountpoint[CGROUP_MOUNTPOINT_LIMIT];
+};
+struct cgroup_host {
+    enum cgroup_layout layout;
+    struct cgroup_hierarchy items[CGROUP_HIERARCHY_MAX];
+    size_t count;
+};
+
+/* Reads /proc/self/mountinfo. No hierarchy at all is CGROUP_NONE and no error. */
+must_check int cgroup_host_detect(struct cgroup_host *out, struct err *e);
+
+struct cgroup; /* opaque: the directories of one container, their fds */
+
+/* Makes the directories of PATH (a cgroupsPath, absolute or not: both start at the hierarchy's
+ * mount point, runtime-spec config-linux.md §Cgroups Path), sets the limits of RES and the device
+ * rules (deny all, RES's in order, then the default devices). Refuses ".." and a path that has
+ * processes in it already. On failure everything made is removed. Errors name the file written,
+ * the value and why; a limit that this machine cannot apply is an error, never skipped. */
+must_check int cgroup_new(const struct cgroup_host *host, const char *path,
+                          const struct oci_resources *res, struct cgroup **out, struct err *e);
+/* Forgets; removes nothing. */
+void cgroup_free(struct cgroup *cg);
+DEFINE_AUTO(cgroup_free, struct cgroup *);
+
+/* One line for state.json, and back. Reading it checks that each directory is on a cgroup file
+ * system; directories that are gone are tolerated (remove and pids then skip them). */
+void cgroup_to_string(const struct cgroup *cg, struct buf *to);
+must_check int cgroup_from_string(const char *s, struct cgroup **out, struct err *e);
+
+/* The container's path below every mount point, "/svc-runtime/ID". Borrowed. */
+const char *cgroup_path(const struct cgroup *cg);
+/* The v2 directory for CLONE_INTO_CGROUP; -1 when there is no v2 hierarchy. Borrowed. */
+int cgroup_v2_fd(const struct cgroup *cg);
+
+/* The cgroup.procs files, opened by the parent for the child. WITH_V2: also the v2 one, for a child
+ * that was not cloned into it. */
+struct cgroup_join {
+    int procs_fds[CGROUP_HIERARCHY_MAX];
+    size_t count;
+};
+must_check int cgroup_join_open(const struct cgroup *cg, bool with_v2, struct cgroup_join *out,
+                                struct err *e);
+void cgroup_join_done(struct cgroup_join *j);
+/* In the child: moves the calling process. Neither allocates nor prints. Does not close. */
+must_check int cgroup_join_self(const struct cgroup_join *j, struct err *e);
+/* In the parent: moves PID into all hierarchies. */
+must_check int cgroup_join_pid(const struct cgroup *cg, pid_t pid, struct err *e);
+
+/* The `update` verb: what RES sets; device rules only when it has some. A hierarchy that is needed
+ * now and was not before gets its directory and the container's processes. */
+must_check int cgroup_update(struct cgroup *cg, const struct oci_resources *res, struct err *e);
+
+/* Process ids in it and below, each once, as seen from here. Caller frees *OUT. */
+must_check int cgroup_pids(const struct cgroup *cg, pid_t **out, size_t *count, struct err *e);
+/* Blocks until the kernel reports the state, at most CGROUP_FREEZE_MS; a failed freeze is undone.
+ */
+must_check int cgroup_freeze(const struct cgroup *cg, struct err *e);
+must_check int cgroup_thaw(const struct cgroup *cg, struct err *e);
+must_check int cgroup_is_frozen(const struct cgroup *cg, bool *out, struct err *e);
+/* Sends SIGNAL to every process in it and below, also those forked meanwhile: SIGKILL by
+ * cgroup.kill, else frozen, signalled and always thawed. Nobody there is success. */
+must_check int cgroup_signal_all(const struct cgroup *cg, int signal, struct err *e);
+/* Removes all directories, with those below; waits up to TIMEOUT_MS for dying processes to leave.
+ * Already gone is success. ERR_CONFLICT when processes remain. */
+must_check int cgroup_remove(const struct cgroup *cg, unsigned timeout_ms, struct err *e);
+
+/* How many processes the kernel killed in it for want of memory; 0 without a memory controller. */
+must_check int cgroup_oom_kills(const struct cgroup *cg, uint64_t *out, struct err *e);
