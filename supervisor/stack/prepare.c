@@ -1,0 +1,267 @@
+#include "supervisor/stack/prepare.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/base/log.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/str.h"
+#include "specs/compile.h"
+#include "supervisor/ctl/paths.h"
+#include "supervisor/stack/host_view.h"
+#include "supervisor/stack/idrange.h"
+
+enum {
+    FILE_BYTES_MAX = 1024 * 1024
+};
+
+void prepare_bundle_path(const struct replica *r, char *path, size_t size)
+{
+    (void)snprintf(path, size, "c/%s", r->id);
+}
+
+static const char *find_volume(const struct project *p, const char *key)
+{
+    for (size_t i = 0; i < p->stack->volume_count; i++)
+        if (str_eq(p->stack->volumes[i].key, key))
+            return p->volume_paths[i];
+    return NULL;
+}
+
+static int prepare_volume(struct project *p, size_t index, struct err *e)
+{
+    const struct stack_volume *v = &p->stack->volumes[index];
+    /* Beside the stacks' own directories, so that stacks can share one by `external`. */
+    p->volume_paths[index] = str_printf("%s/.volumes/%s", ctl_state_root(), v->name);
+    struct stat st;
+    if (stat(p->volume_paths[index], &st) == 0)
+        return 0;
+    if (v->is_external) {
+        (void)err_input(e, "volumes.%s: external volume \"%s\" does not exist", v->key, v->name);
+        err_hint(e, "create it with: mkdir -p %s", p->volume_paths[index]);
+        return -1;
+    }
+    if (fd_mkdir_all(AT_FDCWD, p->volume_paths[index], 0755) < 0)
+        return err_sys(e, errno, "create volume %s", v->name);
+    return 0;
+}
+
+int prepare_stack(struct project *p, struct err *e)
+{
+    if (fd_mkdir_all(p->run_fd, "c", 0700) < 0)
+        return err_sys(e, errno, "create %s/c", p->run_dir);
+    p->volume_paths = mem_alloc((p->stack->volume_count + 1) * sizeof(*p->volume_paths));
+    for (size_t i = 0; i < p->stack->volume_count; i++)
+        if (prepare_volume(p, i, e) < 0)
+            return -1;
+    for (size_t i = 0; i < p->stack->service_count; i++)
+        if (p->stack->services[i].rootfs.kind == STACK_ROOTFS_HOST)
+            return host_view_make(p->state_fd, e);
+    return 0;
+}
+
+static bool on_network(const struct stack_service *s, size_t network,
+                       const struct strings **aliases, size_t *index)
+{
+    for (size_t i = 0; i < s->network_count; i++) {
+        if (s->networks[i].network == network) {
+            *aliases = &s->networks[i].aliases;
+            *index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_host_line(struct buf *to, uint32_t address, const struct replica *r,
+                          const struct strings *aliases)
+{
+    struct in_addr in = { .s_addr = htonl(address) };
+    char text[INET_ADDRSTRLEN];
+    (void)inet_ntop(AF_INET, &in, text, sizeof(text));
+    (void)buf_printf(to, "%s\t%s %s-%u %s", text, r->service->name, r->service->name, r->number,
+                     r->id);
+    for (size_t i = 0; i < aliases->count; i++)
+        (void)buf_printf(to, " %s", aliases->items[i]);
+    (void)buf_add_char(to, '\n');
+}
+
+/* Names of everything that shares a network with R. The replicas of a service start at a different
+ * one for each reader, since most programs take the first address only. */
+static void write_hosts(const struct replica *r, struct buf *to)
+{
+    struct project *p = r->project;
+    (void)buf_add_str(to, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+    if (r->service->network_count)
+        (void)buf_printf(to, "%s\t%s\n", inet_ntoa((struct in_addr){ htonl(r->addresses[0]) }),
+                         r->service->hostname ? r->service->hostname : r->id);
+    if (net_stack_host_addr(p->net))
+        (void)buf_printf(to, "%s\thost.docker.internal host.svc.internal\n",
+                         inet_ntoa((struct in_addr){ htonl(net_stack_host_addr(p->net)) }));
+    for (size_t n = 0; n < r->service->network_count; n++) {
+        for (size_t s = 0; s < p->stack->service_count; s++) {
+            const struct strings *aliases;
+            size_t index;
+            if (!on_network(&p->stack->services[s], r->service->networks[n].network, &aliases,
+                            &index))
+                continue;
+            size_t count = p->services[s].count;
+            for (size_t i = 0; i < count; i++) {
+                struct replica *peer = &p->services[s].replicas[(i + r->number - 1) % count];
+                add_host_line(to, peer->addresses[index], peer, aliases);
+            }
+        }
+    }
+}
+
+static int write_etc(const struct replica *r, int dir_fd, struct err *e)
+{
+    auto_buf struct buf text;
+    buf_init(&text, FILE_BYTES_MAX);
+    write_hosts(r, &text);
+    if (text.overflow)
+        return err_internal(e, "the hosts file is larger than %d bytes", FILE_BYTES_MAX);
+    if (fd_write_file(dir_fd, "hosts", text.data, text.len, 0644, false, e) < 0)
+        return -1;
+    buf_reset(&text);
+    (void)buf_printf(&text, "%s\n", r->service->hostname ? r->service->hostname : r->id);
+    if (fd_write_file(dir_fd, "hostname", text.data, text.len, 0644, false, e) < 0)
+        return -1;
+    buf_reset(&text);
+    auto_fd int resolv = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
+    if (resolv >= 0 && fd_read_all(resolv, &text) < 0)
+        buf_reset(&text); /* a host without names: the container gets none either */
+    return fd_write_file(dir_fd, "resolv.conf", text.data ? text.data : "", text.len, 0644, false,
+                         e);
+}
+
+static int open_root(const struct replica *r)
+{
+    const char *path = r->service->rootfs.kind == STACK_ROOTFS_HOST ? "/" : r->service->rootfs.path;
+    return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static bool is_empty_dir(const char *path)
+{
+    DIR *dir = opendir(path);
+    bool is_empty = dir != NULL;
+    for (struct dirent *d; is_empty && (d = readdir(dir)) != NULL;)
+        is_empty = str_eq(d->d_name, ".") || str_eq(d->d_name, "..");
+    if (dir)
+        (void)closedir(dir);
+    return is_empty;
+}
+
+/* An empty volume that is still root's belongs to the user of the service that mounts it first:
+ * what copying the image's directory does for images. Ids on disk are those seen inside. */
+static int own_new_volumes(const struct replica *r, struct err *e)
+{
+    struct project *p = r->project;
+    for (size_t i = 0; r->account.uid && i < r->service->mount_count; i++) {
+        const struct stack_mount *m = &r->service->mounts[i];
+        const char *path = m->kind == STACK_MOUNT_VOLUME ? find_volume(p, m->source) : NULL;
+        struct stat st;
+        if (!path || stat(path, &st) < 0 || st.st_uid != 0 || !is_empty_dir(path))
+            continue;
+        if (chown(path, r->account.uid, r->account.gid) < 0)
+            return err_sys(e, errno, "give volume %s to user %u", m->source, r->account.uid);
+    }
+    return 0;
+}
+
+static int make_layer(struct replica *r, char **upper, char **work, struct err *e)
+{
+    char path[PATH_LIMIT];
+    (void)snprintf(path, sizeof(path), "layers/%s/upper", r->id);
+    int made = fd_mkdir_all(r->project->state_fd, path, 0755);
+    (void)snprintf(path, sizeof(path), "layers/%s/work", r->id);
+    if (made < 0 || fd_mkdir_all(r->project->state_fd, path, 0755) < 0)
+        return err_sys(e, errno, "create the writable layer of %s", r->id);
+    *upper = str_printf("%s/layers/%s/upper", r->project->state_dir, r->id);
+    *work = str_printf("%s/layers/%s/work", r->project->state_dir, r->id);
+    return 0;
+}
+
+static int write_config(struct replica *r, int dir_fd, struct err *e)
+{
+    struct project *p = r->project;
+    bool is_host = r->service->rootfs.kind == STACK_ROOTFS_HOST;
+    auto_free char *upper = NULL;
+    auto_free char *work = NULL;
+    if (!is_host && make_layer(r, &upper, &work, e) < 0)
+        return -1;
+    auto_free char *skeleton = host_view_path(p->state_dir);
+    auto_free char *hosts = str_printf("%s/c/%s/hosts", p->run_dir, r->id);
+    auto_free char *hostname = str_printf("%s/c/%s/hostname", p->run_dir, r->id);
+    auto_free char *resolv = str_printf("%s/c/%s/resolv.conf", p->run_dir, r->id);
+    auto_free char *cgroup = str_printf("/svc/%s/%s", p->stack->name, r->id);
+    struct compile_facts facts = {
+        .container_id = r->id,
+        .replica = r->number,
+        .id_base = r->id_base,
+        .id_count = IDRANGE_COUNT,
+        .uid = r->account.uid,
+        .gid = r->account.gid,
+        .groups = r->account.groups,
+        .group_count = r->account.group_count,
+        .home = r->account.home,
+        .cgroups_path = cgroup,
+        .root_path = is_host ? skeleton : r->service->rootfs.path,
+        .upper_dir = upper,
+        .work_dir = work,
+        .hosts_path = hosts,
+        .hostname_path = hostname,
+        .resolv_path = resolv,
+        .volume_paths = (const char *const *)p->volume_paths,
+    };
+    auto_buf struct buf text;
+    buf_init(&text, FILE_BYTES_MAX);
+    if (compile_config(p->stack, r->service, &facts, &text, e) < 0)
+        return -1;
+    return fd_write_file(dir_fd, "config.json", text.data, text.len, 0600, false, e);
+}
+
+int prepare_replica(struct replica *r, struct err *e)
+{
+    struct project *p = r->project;
+    char path[PATH_LIMIT];
+    prepare_bundle_path(r, path, sizeof(path));
+    if (fd_mkdir_all(p->run_fd, path, 0700) < 0)
+        return err_sys(e, errno, "create %s/%s", p->run_dir, path);
+    auto_fd int dir_fd = openat(p->run_fd, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    auto_fd int root_fd = open_root(r);
+    if (dir_fd < 0 || root_fd < 0)
+        return err_sys(e, errno, "open the root file system of %s", r->id);
+    if (account_resolve(root_fd, r->service->user, &r->service->group_add, &r->account, e) < 0)
+        return -1;
+    if (!r->service->userns_host && !r->id_base) {
+        auto_free char *owner = str_printf("%s/%s", p->stack->name, r->id);
+        if (idrange_take(p->id_fd, owner, &r->id_base, e) < 0)
+            return -1;
+    }
+    if (own_new_volumes(r, e) < 0 || write_etc(r, dir_fd, e) < 0)
+        return -1;
+    return write_config(r, dir_fd, e);
+}
+
+void prepare_remove_replica(struct replica *r)
+{
+    char path[PATH_LIMIT];
+    prepare_bundle_path(r, path, sizeof(path));
+    struct err e;
+    if (fd_remove_tree(r->project->run_fd, path) < 0) {
+        err_sys_(&e, errno, "remove %s/%s", r->project->run_dir, path);
+        log_err(LOG_WARN, r->service->name, "bundle.left", &e);
+    }
+    (void)snprintf(path, sizeof(path), "layers/%s", r->id);
+    if (fd_remove_tree(r->project->state_fd, path) < 0) {
+        err_sys_(&e, errno, "remove %s/%s", r->project->state_dir, path);
+        log_err(LOG_WARN, r->service->name, "layer.left", &e);
+    }
+}
