@@ -104,7 +104,7 @@ must_check int cgroup_update(struct cgroup *cg, const struct oci_resources *res,
 
 /* Process ids in it and below, each once, as seen from here. Caller frees *OUT. */
 must_check int cgroup_pids(const struct cgroup *cg, pid_t **out, size_t *count, struct err *e);
-/* Blocks until the kernel reports the state, at most CGROUP_FREEZE_MS; a failed freeze is undone.
+/* Blocks until the kernel reports the state, at most 2 s; a failed freeze is undone.
  */
 must_check int cgroup_freeze(const struct cgroup *cg, struct err *e);
 must_check int cgroup_thaw(const struct cgroup *cg, struct err *e);

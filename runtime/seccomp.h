@@ -17,7 +17,7 @@ struct seccomp_plan {
     bool wants_listener;                /* a rule notifies: seccomp_install gives the fd */
     /* For a debug log: names that no listed architecture knows. They are skipped, so that a newer
      * profile works on an older machine. Borrowed from the configuration. */
-    const char *const *unknown_names;
+    const char **unknown_names;
     size_t unknown_name_count;
 };
 

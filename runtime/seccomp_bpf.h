@@ -3,9 +3,10 @@
  * sorted ranges of equal verdict, found by binary search; rules with arguments become small
  * programs at the leaves. Pure: numbers in, instructions out, no system calls, no names.
  *
- * Verdicts equal libseccomp's (a unit test runs both programs): a rule without arguments for a
- * system call replaces all rules with arguments for it; rules with arguments are alternatives,
- * the first one (in the order given) whose comparisons all hold decides; else the default.
+ * Verdicts equal libseccomp's (a unit test runs both programs): of several rules for one system
+ * call, the first without arguments decides alone; else rules with arguments are alternatives, and
+ * where two of different actions overlap, libseccomp's order of comparisons counts, not the order
+ * given; else the default.
  * Threads: none. */
 #include <linux/filter.h>
 #include <stdbool.h>

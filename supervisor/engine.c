@@ -242,7 +242,7 @@ static int run(struct engine *g, const char *run_dir, struct err *e)
 
 int engine_main(int argc, char **argv)
 {
-    if (argc != 2) {
+    if (argc != 3) {
         (void)dprintf(STDERR_FILENO,
                       "svc: @engine takes the run directory; it is started by svc\n");
         return 2;
@@ -252,7 +252,7 @@ int engine_main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     struct engine g = { .channel = { .fd = -1 } };
     struct err e;
-    int code = run(&g, argv[1], &e);
+    int code = run(&g, argv[2], &e);
     if (code < 0) {
         log_err(LOG_ERROR, NULL, "engine.failed", &e);
         code = err_exit_code(&e);

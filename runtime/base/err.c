@@ -57,7 +57,9 @@ void err_wrap_(struct err *e, const char *fmt, ...)
     va_end(ap);
     if (n < 0 || (size_t)n >= sizeof(e->what))
         return;
-    (void)snprintf(e->what + n, sizeof(e->what) - (size_t)n, ": %s", inner);
+    char *end = stpncpy(e->what + n, ": ", sizeof(e->what) - 1 - (size_t)n);
+    (void)stpncpy(end, inner, (size_t)(e->what + sizeof(e->what) - 1 - end));
+    e->what[sizeof(e->what) - 1] = '\0';
 }
 
 void err_hint(struct err *e, const char *fmt, ...)

@@ -1,0 +1,88 @@
+#pragma once
+/* What the cgroup files share; nobody else includes it. cgroup_host.c finds the hierarchies,
+ * cgroup_limits.c turns resources into writes (pure), cgroup_v1.c and cgroup_v2.c prepare
+ * directories and put device rules into force, cgroup_procs.c deals with the processes inside,
+ * cgroup.c is the life of a container's directories. Parent only; threads: none. */
+#include "runtime/base/mem.h"
+#include "runtime/cgroup.h"
+
+struct cgroup_dir {
+    struct cgroup_hierarchy hierarchy;
+    int root_fd; /* the mount point */
+    int fd;      /* the container's directory; -1: gone */
+};
+struct cgroup {
+    char path[CGROUP_PATH_LIMIT]; /* "/a/b": absolute, normal, not "/" */
+    struct cgroup_dir dirs[CGROUP_HIERARCHY_MAX];
+    size_t count;
+};
+
+#define CGROUP_BIT(controller) (UINT32_C(1) << (controller))
+
+/* ---- cgroup_host.c ---- */
+
+const char *cgroup_controller_name(unsigned controller, unsigned version);
+/* The text of /proc/self/mountinfo; v2 controllers are filled in by cgroup_host_detect. */
+void cgroup_host_parse(const char *mountinfo, struct cgroup_host *out);
+/* "memory pids" or "cpu,cpuacct" as bits; unknown words are nothing to us. */
+uint32_t cgroup_controllers_parse(const char *words, unsigned version);
+/* Reads cgroup.controllers of a v2 directory. */
+must_check int cgroup_controllers_read(int dir_fd, uint32_t *out, struct err *e);
+
+/* ---- cgroup_limits.c ---- */
+
+struct cgroup_write {
+    const char *key; /* "linux.resources.memory.limit", for messages */
+    uint32_t controllers;
+    const char *file;
+    const char *other_file; /* tried first, when it exists: blkio.bfq.weight */
+    const char *value;
+    const char *other_value;
+    bool keeps_quota; /* cpu.max: VALUE is the period, the quota in force stays */
+};
+struct cgroup_writes {
+    struct arena arena;
+    struct cgroup_write *items;
+    size_t count, cap;
+};
+/* The writes for RES, where VERSIONS[controller] is 1, 2 or 0 (not on this machine). ERR_INPUT for
+ * values that make no sense, ERR_HOST for limits that the version or machine has not. */
+must_check int cgroup_limits_plan(const struct oci_resources *res,
+                                  const unsigned versions[CGROUP_CONTROLLER_COUNT_],
+                                  struct cgroup_writes *out, struct err *e);
+void cgroup_writes_done(struct cgroup_writes *w);
+uint64_t cgroup_weight_of_shares(uint64_t shares);
+
+/* ---- cgroup_v1.c, cgroup_v2.c ---- */
+
+/* Gives a fresh directory of a cpuset hierarchy its parent's CPUs and nodes: it starts with none,
+ * and nothing can join it then (cpusets.rst §Usage). */
+must_check int cgroup_v1_seed(int parent_fd, int dir_fd, struct err *e);
+must_check int cgroup_v1_devices(int dir_fd, const struct oci_device_rule *rules, size_t count,
+                                 struct err *e);
+/* Lets children of DIR_FD have CONTROLLERS, those that can be had. */
+void cgroup_v2_enable(int dir_fd, uint32_t controllers);
+must_check int cgroup_v2_devices(int dir_fd, const struct oci_device_rule *rules, size_t count,
+                                 struct err *e);
+
+/* ---- shared small things, cgroup.c ---- */
+
+/* One write(2) of TEXT; -1 with errno. */
+must_check int cgroup_write_file(int dir_fd, const char *file, const char *text);
+/* At most SIZE-1 bytes, NUL-terminated; -1 with errno. */
+must_check int cgroup_read_file(int dir_fd, const char *file, char *to, size_t size);
+/* The directory whose hierarchy has CONTROLLER; NULL when none does or its directory is gone. */
+const struct cgroup_dir *cgroup_dir_of(const struct cgroup *cg, unsigned controller);
+const struct cgroup_dir *cgroup_dir_v2(const struct cgroup *cg);
+
+/* The directories below DIR_FD, parents before children, relative paths; "." first. */
+struct cgroup_tree {
+    struct arena arena;
+    const char **paths;
+    size_t count, cap;
+};
+must_check int cgroup_tree_read(int dir_fd, struct cgroup_tree *out, struct err *e);
+void cgroup_tree_done(struct cgroup_tree *t);
+uint64_t cgroup_now_ms(void);
+/* Sleeps *STEP_US, which doubles up to 10 ms each time: for v1, which has no events. */
+void cgroup_backoff(unsigned *step_us);

@@ -1,0 +1,518 @@
+#include "runtime/seccomp_bpf.h"
+
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/base/mem.h"
+
+/* Jumps of classic BPF go forward only and conditional ones reach 255 instructions. So the program
+ * is written backwards, into `rev`: what an instruction jumps to has been written already and its
+ * distance is known. A label is the number of instructions from there to the end of the program.
+ * Only loads and masks fall through, and what they fall into is written just before them, so that
+ * returns and long jumps may be put in anywhere else. */
+enum {
+    JUMP_REACH = 250, /* 255, less what may be put in between while one instruction is made */
+    ARG_COUNT = 6,
+};
+
+struct target {
+    bool is_action;
+    uint32_t action; /* is_action: return this */
+    size_t label;    /* else go on there */
+};
+
+/* One alternative of a system call: a rule with its comparisons in libseccomp's order. */
+struct alternative {
+    uint32_t action;
+    struct oci_seccomp_arg args[ARG_COUNT];
+    size_t arg_count;
+};
+
+/* What happens to a system call: an action, or the first alternative that holds. */
+struct verdict {
+    bool is_32bit;
+    uint32_t action;
+    struct alternative *alternatives; /* owned; NULL: the action alone */
+    size_t alternative_count;
+    struct target target;
+};
+
+/* Numbers from START up to the next range's start share a verdict. */
+struct range {
+    uint32_t start;
+    size_t verdict;
+};
+
+struct entry {
+    uint32_t nr;
+    size_t order; /* makes qsort stable */
+    const struct seccomp_bpf_rule *rule;
+};
+
+struct compiler {
+    const struct seccomp_bpf_input *in;
+    struct sock_filter *rev;
+    size_t len;
+    bool overflow;
+    /* of the architecture at hand */
+    struct verdict *verdicts;
+    size_t verdict_count, verdict_cap;
+    struct range *ranges;
+    size_t range_count, range_cap;
+};
+
+/* ---- instructions, last one first ---- */
+
+static size_t emit(struct compiler *c, unsigned code, uint32_t k, size_t jt, size_t jf)
+{
+    if (c->len == BPF_MAXINSNS) {
+        c->overflow = true;
+        return c->len;
+    }
+    c->rev[c->len++] = (struct sock_filter){ (uint16_t)code, (uint8_t)jt, (uint8_t)jf, k };
+    return c->len;
+}
+
+static struct target to_action(uint32_t action)
+{
+    return (struct target){ .is_action = true, .action = action };
+}
+
+static struct target to_label(size_t label)
+{
+    return (struct target){ .label = label };
+}
+
+/* A label near enough for the conditional jump that is written next, and leading to T. */
+static size_t near_label(struct compiler *c, struct target t)
+{
+    if (!t.is_action) {
+        if (c->len - t.label <= JUMP_REACH)
+            return t.label;
+        return emit(c, BPF_JMP | BPF_JA, (uint32_t)(c->len - t.label), 0, 0);
+    }
+    size_t end = c->len > JUMP_REACH ? c->len - JUMP_REACH : 0;
+    for (size_t label = c->len; label > end; label--)
+        if (c->rev[label - 1].code == (BPF_RET | BPF_K) && c->rev[label - 1].k == t.action)
+            return label;
+    return emit(c, BPF_RET | BPF_K, t.action, 0, 0);
+}
+
+static struct target emit_jump(struct compiler *c, unsigned op, uint32_t k, struct target yes,
+                               struct target no)
+{
+    size_t yes_label = near_label(c, yes);
+    size_t no_label = near_label(c, no);
+    return to_label(emit(c, BPF_JMP | op | BPF_K, k, c->len - yes_label, c->len - no_label));
+}
+
+static struct target emit_load(struct compiler *c, uint32_t offset)
+{
+    return to_label(emit(c, BPF_LD | BPF_W | BPF_ABS, offset, 0, 0));
+}
+
+/* ---- comparisons of arguments ---- */
+
+static uint32_t word_offset(uint32_t arg, bool is_high)
+{
+    bool is_second = is_high == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+    return (uint32_t)offsetof(struct seccomp_data, args) + arg * 8 + (is_second ? 4 : 0);
+}
+
+/* Load one half of an argument, mask it, compare. */
+static struct target emit_word(struct compiler *c, const struct oci_seccomp_arg *a, bool is_high,
+                               unsigned op, struct target yes, struct target no)
+{
+    bool is_masked = a->op == OCI_SECCOMP_MASKED_EQ;
+    unsigned shift = is_high ? 32 : 0;
+    uint32_t mask = is_masked ? (uint32_t)(a->value >> shift) : UINT32_MAX;
+    uint32_t value = (uint32_t)((is_masked ? a->value_two : a->value) >> shift) & mask;
+    if (mask == 0)
+        return yes;
+    emit_jump(c, op, value, yes, no);
+    if (mask != UINT32_MAX)
+        emit(c, BPF_ALU | BPF_AND | BPF_K, mask, 0, 0);
+    return emit_load(c, word_offset(a->index, is_high));
+}
+
+static struct target emit_greater(struct compiler *c, const struct oci_seccomp_arg *a,
+                                  bool is_32bit, unsigned low_op, struct target yes,
+                                  struct target no)
+{
+    struct target low = emit_word(c, a, false, low_op, yes, no);
+    if (is_32bit)
+        return low;
+    uint32_t high = (uint32_t)(a->value >> 32);
+    struct target equal = emit_jump(c, BPF_JEQ, high, low, no);
+    emit_jump(c, BPF_JGT, high, yes, equal);
+    return emit_load(c, word_offset(a->index, true));
+}
+
+static struct target emit_equal(struct compiler *c, const struct oci_seccomp_arg *a, bool is_32bit,
+                                struct target yes, struct target no)
+{
+    struct target low = emit_word(c, a, false, BPF_JEQ, yes, no);
+    return is_32bit ? low : emit_word(c, a, true, BPF_JEQ, low, no);
+}
+
+static struct target emit_comparison(struct compiler *c, const struct oci_seccomp_arg *a,
+                                     bool is_32bit, struct target yes, struct target no)
+{
+    switch (a->op) {
+    case OCI_SECCOMP_GT: return emit_greater(c, a, is_32bit, BPF_JGT, yes, no);
+    case OCI_SECCOMP_GE: return emit_greater(c, a, is_32bit, BPF_JGE, yes, no);
+    case OCI_SECCOMP_LE: return emit_greater(c, a, is_32bit, BPF_JGT, no, yes);
+    case OCI_SECCOMP_LT: return emit_greater(c, a, is_32bit, BPF_JGE, no, yes);
+    case OCI_SECCOMP_NE: return emit_equal(c, a, is_32bit, no, yes);
+    case OCI_SECCOMP_EQ:
+    case OCI_SECCOMP_MASKED_EQ:
+    case OCI_SECCOMP_OP_COUNT_: break;
+    }
+    return emit_equal(c, a, is_32bit, yes, no);
+}
+
+static struct target emit_verdict(struct compiler *c, const struct verdict *v)
+{
+    struct target next = to_action(v->action);
+    for (size_t i = v->alternative_count; i-- > 0;) {
+        const struct alternative *alt = &v->alternatives[i];
+        struct target yes = to_action(alt->action);
+        for (size_t j = alt->arg_count; j-- > 0;)
+            yes = emit_comparison(c, &alt->args[j], v->is_32bit, yes, next);
+        next = yes;
+    }
+    return next;
+}
+
+/* ---- alternatives: libseccomp's order ---- */
+
+static bool is_always_true(const struct oci_seccomp_arg *a, bool is_32bit)
+{
+    return a->op == OCI_SECCOMP_MASKED_EQ && (is_32bit ? (uint32_t)a->value : a->value) == 0;
+}
+
+static bool is_unconditional(const struct seccomp_bpf_rule *r, bool is_32bit)
+{
+    for (size_t i = 0; i < r->arg_count; i++)
+        if (!is_always_true(&r->args[i], is_32bit))
+            return false;
+    return true;
+}
+
+static struct alternative alternative_of(const struct seccomp_bpf_rule *r, bool is_32bit)
+{
+    struct alternative alt = { .action = r->action };
+    for (size_t i = 0; i < r->arg_count; i++) {
+        if (is_always_true(&r->args[i], is_32bit))
+            continue;
+        size_t at = alt.arg_count++;
+        for (; at > 0 && alt.args[at - 1].index > r->args[i].index; at--)
+            alt.args[at] = alt.args[at - 1];
+        alt.args[at] = r->args[i];
+    }
+    return alt;
+}
+
+static int op_class(enum oci_seccomp_op op)
+{
+    switch (op) {
+    case OCI_SECCOMP_LT:
+    case OCI_SECCOMP_LE: return 2;
+    case OCI_SECCOMP_GT:
+    case OCI_SECCOMP_GE: return 1;
+    case OCI_SECCOMP_NE:
+    case OCI_SECCOMP_EQ:
+    case OCI_SECCOMP_MASKED_EQ:
+    case OCI_SECCOMP_OP_COUNT_: break;
+    }
+    return 3;
+}
+
+/* Whether two comparisons become the same node of libseccomp's tree: NE is EQ with its branches
+ * exchanged, LT is GE, LE is GT; the high words of all orderings are compared alike. */
+static bool is_same_node(const struct oci_seccomp_arg *a, const struct oci_seccomp_arg *b,
+                         bool is_high)
+{
+    static const int node[OCI_SECCOMP_OP_COUNT_] = {
+        [OCI_SECCOMP_NE] = 0, [OCI_SECCOMP_EQ] = 0, [OCI_SECCOMP_MASKED_EQ] = 1,
+        [OCI_SECCOMP_LT] = 2, [OCI_SECCOMP_GE] = 2, [OCI_SECCOMP_LE] = 3,
+        [OCI_SECCOMP_GT] = 3,
+    };
+    int x = node[a->op], y = node[b->op];
+    if (x == 1 && y == 1)
+        return is_high ? a->value >> 32 == b->value >> 32
+                       : (uint32_t)a->value == (uint32_t)b->value;
+    return x == y || (is_high && x >= 2 && y >= 2);
+}
+
+/* 1: B goes before A; 0: after it; -1: undecided, look further. */
+static int order_word(const struct oci_seccomp_arg *a, const struct oci_seccomp_arg *b,
+                      bool is_high)
+{
+    unsigned shift = is_high ? 32 : 0;
+    uint64_t av = a->op == OCI_SECCOMP_MASKED_EQ ? a->value & a->value_two : a->value;
+    uint64_t bv = b->op == OCI_SECCOMP_MASKED_EQ ? b->value & b->value_two : b->value;
+    uint32_t x = (uint32_t)(av >> shift), y = (uint32_t)(bv >> shift);
+    if (x != y)
+        return op_class(a->op) == 2 ? x > y : x < y;
+    return is_same_node(a, b, is_high) ? -1 : 0;
+}
+
+/* Where rules overlap with different actions, the order decides. OCI does not define it and every
+ * runtime leaves it to libseccomp, whose tree (db.c _db_chain_lt) asks higher arguments first, then
+ * equalities before upper before lower bounds, then the narrower bound or the greater value. */
+static bool goes_before(const struct alternative *b, const struct alternative *a, bool is_32bit)
+{
+    size_t count = a->arg_count < b->arg_count ? a->arg_count : b->arg_count;
+    for (size_t i = 0; i < count; i++) {
+        const struct oci_seccomp_arg *x = &a->args[i], *y = &b->args[i];
+        if (x->index != y->index)
+            return x->index < y->index;
+        if (op_class(x->op) != op_class(y->op))
+            return op_class(x->op) < op_class(y->op);
+        for (int is_high = is_32bit ? 0 : 1; is_high >= 0; is_high--) {
+            int order = order_word(x, y, is_high);
+            if (order >= 0)
+                return order;
+        }
+    }
+    return false;
+}
+
+static bool is_same_alternative(const struct alternative *a, const struct alternative *b)
+{
+    if (a->action != b->action || a->arg_count != b->arg_count)
+        return false;
+    for (size_t i = 0; i < a->arg_count; i++) {
+        const struct oci_seccomp_arg *x = &a->args[i], *y = &b->args[i];
+        if (x->index != y->index || x->op != y->op || x->value != y->value ||
+            (x->op == OCI_SECCOMP_MASKED_EQ && x->value_two != y->value_two))
+            return false;
+    }
+    return true;
+}
+
+/* ---- verdicts and ranges ---- */
+
+static bool is_same_verdict(const struct verdict *a, const struct verdict *b)
+{
+    if (a->action != b->action || a->alternative_count != b->alternative_count ||
+        (a->alternative_count && a->is_32bit != b->is_32bit))
+        return false;
+    for (size_t i = 0; i < a->alternative_count; i++)
+        if (!is_same_alternative(&a->alternatives[i], &b->alternatives[i]))
+            return false;
+    return true;
+}
+
+/* The index of a verdict equal to *OWNED_V, whose alternatives are taken over. */
+static size_t verdict_index(struct compiler *c, struct verdict *owned_v)
+{
+    for (size_t i = 0; i < c->verdict_count; i++) {
+        if (is_same_verdict(&c->verdicts[i], owned_v)) {
+            free(owned_v->alternatives);
+            return i;
+        }
+    }
+    c->verdicts =
+        mem_grow(c->verdicts, &c->verdict_cap, c->verdict_count + 1, sizeof(*c->verdicts));
+    c->verdicts[c->verdict_count] = *owned_v;
+    return c->verdict_count++;
+}
+
+static size_t action_index(struct compiler *c, uint32_t action)
+{
+    return verdict_index(c, &(struct verdict){ .action = action });
+}
+
+/* The verdict of one system call, from its rules in the order given. */
+static size_t call_index(struct compiler *c, const struct entry *entries, size_t count,
+                         bool is_32bit)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_unconditional(entries[i].rule, is_32bit))
+            return action_index(c, entries[i].rule->action);
+    struct verdict v = { .is_32bit = is_32bit, .action = c->in->default_action };
+    v.alternatives = mem_alloc(count * sizeof(*v.alternatives));
+    for (size_t i = 0; i < count; i++) {
+        struct alternative alt = alternative_of(entries[i].rule, is_32bit);
+        size_t at = 0;
+        while (at < v.alternative_count && !goes_before(&alt, &v.alternatives[at], is_32bit))
+            at++;
+        memmove(&v.alternatives[at + 1], &v.alternatives[at],
+                (v.alternative_count - at) * sizeof(alt));
+        v.alternatives[at] = alt;
+        v.alternative_count++;
+    }
+    return verdict_index(c, &v);
+}
+
+static void add_range(struct compiler *c, uint32_t start, size_t verdict)
+{
+    if (c->range_count && c->ranges[c->range_count - 1].start == start)
+        c->range_count--;
+    if (c->range_count && c->ranges[c->range_count - 1].verdict == verdict)
+        return;
+    c->ranges = mem_grow(c->ranges, &c->range_cap, c->range_count + 1, sizeof(*c->ranges));
+    c->ranges[c->range_count++] = (struct range){ start, verdict };
+}
+
+static int entry_compare(const void *pa, const void *pb)
+{
+    const struct entry *a = pa, *b = pb;
+    if (a->nr != b->nr)
+        return a->nr < b->nr ? -1 : 1;
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* The numbers of one architecture, moved up by BASE (the x32 bit, or 0). */
+static void add_arch(struct compiler *c, const struct seccomp_bpf_arch *arch, uint32_t base)
+{
+    struct entry *entries = mem_alloc((arch->rule_count + 1) * sizeof(*entries));
+    for (size_t i = 0; i < arch->rule_count; i++)
+        entries[i] = (struct entry){ arch->rules[i].nr, i, &arch->rules[i] };
+    qsort(entries, arch->rule_count, sizeof(*entries), entry_compare);
+
+    size_t otherwise = action_index(c, c->in->default_action);
+    add_range(c, base, otherwise);
+    for (size_t i = 0, end; i < arch->rule_count; i = end) {
+        for (end = i + 1; end < arch->rule_count && entries[end].nr == entries[i].nr;)
+            end++;
+        size_t verdict = call_index(c, &entries[i], end - i, arch->is_32bit);
+        add_range(c, base + entries[i].nr, verdict);
+        add_range(c, base + entries[i].nr + 1, otherwise);
+    }
+    free(entries);
+}
+
+static const struct seccomp_bpf_arch *find_arch(const struct seccomp_bpf_input *in,
+                                                uint32_t audit_arch, bool is_x32)
+{
+    for (size_t i = 0; i < in->arch_count; i++)
+        if (in->arches[i].audit_arch == audit_arch && in->arches[i].is_x32 == is_x32)
+            return &in->arches[i];
+    return NULL;
+}
+
+/* x86_64 and x32 share an architecture word; numbers of the one that is not listed are treated as
+ * those of a foreign architecture. -1 is what a tracer writes to skip a call (man 2 seccomp). */
+static void add_x86_64(struct compiler *c)
+{
+    const struct seccomp_bpf_arch *plain = find_arch(c->in, AUDIT_ARCH_X86_64, false);
+    const struct seccomp_bpf_arch *x32 = find_arch(c->in, AUDIT_ARCH_X86_64, true);
+    size_t bad = action_index(c, c->in->bad_arch_action);
+    if (plain)
+        add_arch(c, plain, 0);
+    else
+        add_range(c, 0, bad);
+    if (x32)
+        add_arch(c, x32, SECCOMP_BPF_X32_BIT);
+    else
+        add_range(c, SECCOMP_BPF_X32_BIT, bad);
+    add_range(c, UINT32_MAX, action_index(c, c->in->default_action));
+}
+
+/* Depth is the logarithm of the ranges, at most 12. */
+static struct target emit_tree(struct compiler *c, size_t from, size_t to)
+{
+    if (to - from == 1)
+        return c->verdicts[c->ranges[from].verdict].target;
+    size_t middle = from + (to - from) / 2;
+    struct target right = emit_tree(c, middle, to);
+    struct target left = emit_tree(c, from, middle);
+    return emit_jump(c, BPF_JGE, c->ranges[middle].start, right, left);
+}
+
+static struct target emit_arch(struct compiler *c, uint32_t audit_arch)
+{
+    c->range_count = 0;
+    if (audit_arch == AUDIT_ARCH_X86_64)
+        add_x86_64(c);
+    else
+        add_arch(c, find_arch(c->in, audit_arch, false), 0);
+    for (size_t i = 0; i < c->verdict_count; i++)
+        c->verdicts[i].target = emit_verdict(c, &c->verdicts[i]);
+    struct target tree = emit_tree(c, 0, c->range_count);
+    if (!tree.is_action) /* else one verdict for all numbers */
+        tree = emit_load(c, (uint32_t)offsetof(struct seccomp_data, nr));
+    for (size_t i = 0; i < c->verdict_count; i++)
+        free(c->verdicts[i].alternatives);
+    c->verdict_count = 0;
+    return tree;
+}
+
+static int check_input(const struct seccomp_bpf_input *in, struct err *e)
+{
+    for (size_t i = 0; i < in->arch_count; i++) {
+        const struct seccomp_bpf_arch *arch = &in->arches[i];
+        uint32_t limit = arch->audit_arch == AUDIT_ARCH_X86_64 ? SECCOMP_BPF_X32_BIT : UINT32_MAX;
+        for (size_t j = 0; j < arch->rule_count; j++) {
+            const struct seccomp_bpf_rule *r = &arch->rules[j];
+            if (r->nr >= limit)
+                return err_internal(e, "seccomp: system call number %u", r->nr);
+            if (r->arg_count > ARG_COUNT)
+                return err_input(e, "seccomp: a rule with %zu arguments, at most %d are possible",
+                                 r->arg_count, ARG_COUNT);
+            for (size_t k = 0; k < r->arg_count; k++)
+                if (r->args[k].index >= ARG_COUNT)
+                    return err_input(e, "seccomp: argument index %u, the last one is %d",
+                                     r->args[k].index, ARG_COUNT - 1);
+        }
+    }
+    return 0;
+}
+
+static void emit_program(struct compiler *c)
+{
+    const struct seccomp_bpf_input *in = c->in;
+    struct target *entries = mem_alloc((in->arch_count + 1) * sizeof(*entries));
+    for (size_t i = in->arch_count; i-- > 0;) {
+        bool is_second = in->arches[i].is_x32 && find_arch(in, in->arches[i].audit_arch, false);
+        if (!is_second)
+            entries[i] = emit_arch(c, in->arches[i].audit_arch);
+        else
+            entries[i] = to_action(in->bad_arch_action);
+    }
+    struct target next = to_action(in->bad_arch_action);
+    for (size_t i = in->arch_count; i-- > 0;) {
+        bool is_second = in->arches[i].is_x32 && find_arch(in, in->arches[i].audit_arch, false);
+        if (!is_second)
+            next = emit_jump(c, BPF_JEQ, in->arches[i].audit_arch, entries[i], next);
+    }
+    free(entries);
+    if (next.is_action)
+        emit(c, BPF_RET | BPF_K, next.action, 0, 0);
+    else
+        emit_load(c, (uint32_t)offsetof(struct seccomp_data, arch));
+}
+
+int seccomp_bpf_compile(const struct seccomp_bpf_input *in, struct seccomp_bpf_program *out,
+                        struct err *e)
+{
+    if (check_input(in, e) < 0)
+        return -1;
+    struct compiler c = { .in = in };
+    c.rev = mem_alloc(BPF_MAXINSNS * sizeof(*c.rev));
+    emit_program(&c);
+    free(c.verdicts);
+    free(c.ranges);
+    if (c.overflow) {
+        free(c.rev);
+        return err_input(e, "seccomp: the rules need more than %d instructions", BPF_MAXINSNS);
+    }
+    for (size_t i = 0, j = c.len - 1; i < j; i++, j--) {
+        struct sock_filter swap = c.rev[i];
+        c.rev[i] = c.rev[j];
+        c.rev[j] = swap;
+    }
+    *out = (struct seccomp_bpf_program){ .insns = c.rev, .count = c.len };
+    return 0;
+}
+
+void seccomp_bpf_done(struct seccomp_bpf_program *p)
+{
+    free(p->insns);
+    *p = (struct seccomp_bpf_program){ 0 };
+}
