@@ -50,14 +50,17 @@ bool caps_has(unsigned capability)
 const char *caps_mask_names(uint64_t mask, char *to, size_t size)
 {
     size_t used = 0;
-    if (size)
-        to[0] = '\0';
+    if (size == 0)
+        return to;
+    to[0] = '\0';
     for (unsigned i = 0; i < CAPABILITY_COUNT; i++) {
         if (!(mask & BIT(i)))
             continue;
         int n = snprintf(to + used, size - used, "%s%s", used ? " " : "", capability_name(i));
-        if (n < 0 || (size_t)n >= size - used)
+        if (n < 0 || (size_t)n >= size - used) {
+            to[used] = '\0'; /* whole names only */
             break;
+        }
         used += (size_t)n;
     }
     return to;

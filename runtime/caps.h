@@ -27,7 +27,8 @@ struct caps_plan {
  * ERR_INPUT names an unknown capability, or one that is effective without being permitted. */
 must_check int caps_plan_init(const struct oci_capabilities *in, bool gains_all,
                               struct caps_plan *out, struct err *e);
-/* Writes "CAP_SYS_TIME CAP_BPF" to TO for a message; returns TO; truncates. */
+/* Writes "CAP_SYS_TIME CAP_BPF" to TO for a message; returns TO; leaves out
+ * what does not fit. */
 const char *caps_mask_names(uint64_t mask, char *to, size_t size);
 
 must_check int caps_apply_bounding(const struct caps_plan *p, struct err *e);

@@ -112,7 +112,12 @@ void cgroup_tree_done(struct cgroup_tree *t)
     *t = (struct cgroup_tree){ 0 };
 }
 
-/* ---- joining ---- */
+/* ---- joining ----
+ *
+ * On v1 the child writes "0" to `tasks`, not to cgroup.procs: it has one thread, so both move the
+ * same, but for a single thread that moves itself the kernel need not stop all forks of the machine
+ * (cgroup_procs_write_start skips cgroup_threadgroup_rwsem), whose first taking after a quiet time
+ * waits for RCU: 12 ms instead of 40 us. v2 has CLONE_INTO_CGROUP for that. */
 
 int cgroup_join_open(const struct cgroup *cg, bool with_v2, struct cgroup_join *out, struct err *e)
 {
@@ -121,12 +126,12 @@ int cgroup_join_open(const struct cgroup *cg, bool with_v2, struct cgroup_join *
         const struct cgroup_dir *dir = &cg->dirs[i];
         if (dir->hierarchy.version == 2 && !with_v2)
             continue;
-        int fd = dir->fd < 0 ? -1 : openat(dir->fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+        const char *file = dir->hierarchy.version == 1 ? "tasks" : "cgroup.procs";
+        int fd = dir->fd < 0 ? -1 : openat(dir->fd, file, O_WRONLY | O_CLOEXEC);
         if (fd < 0) {
             int cause = dir->fd < 0 ? ENOENT : errno;
             cgroup_join_done(&j);
-            return err_sys(e, cause, "open cgroup.procs of %s%s", dir->hierarchy.mountpoint,
-                           cg->path);
+            return err_sys(e, cause, "open %s of %s%s", file, dir->hierarchy.mountpoint, cg->path);
         }
         j.procs_fds[j.count++] = fd;
     }

@@ -1,0 +1,83 @@
+#include "runtime/idmap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+
+enum {
+    MAP_BYTES_MAX = 4096 /* user_namespaces(7): a map is written in one write of up to a page */
+};
+
+static int write_map(pid_t pid, const char *file, const struct oci_idmaps *maps, struct err *e)
+{
+    char path[64];
+    auto_buf struct buf text;
+    buf_init(&text, MAP_BYTES_MAX);
+    for (size_t i = 0; i < maps->count; i++)
+        (void)buf_printf(&text, "%u %u %u\n", maps->items[i].container_id, maps->items[i].host_id,
+                         maps->items[i].size);
+    if (text.overflow)
+        return err_input(e, "linux.%ss: too many mappings", file);
+    (void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
+    auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || fd_write_all(fd, text.data ? text.data : "", text.len) < 0)
+        return err_sys(e, errno, "write %s (%zu mappings)", file, maps->count);
+    return 0;
+}
+
+int idmap_write(pid_t pid, const struct oci_idmaps *uids, const struct oci_idmaps *gids,
+                struct err *e)
+{
+    if (uids->count && write_map(pid, "uid_map", uids, e) < 0)
+        return -1;
+    return gids->count ? write_map(pid, "gid_map", gids, e) : 0;
+}
+
+int idmap_userns_open(const struct oci_idmaps *uids, const struct oci_idmaps *gids, struct err *e)
+{
+    struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
+    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (pid < 0)
+        return err_sys(e, errno, "make a user namespace for a mount");
+    if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        for (;;)
+            (void)pause();
+    }
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);
+    int result = idmap_write(pid, uids, gids, e);
+    int fd = result < 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (result == 0 && fd < 0)
+        (void)err_sys(e, errno, "open %s", path);
+    (void)kill(pid, SIGKILL);
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    return fd;
+}
+
+int idmap_mount(int mount_fd, int userns_fd, bool below, const char *what, struct err *e)
+{
+    struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP,
+                               .userns_fd = (__u64)(unsigned)userns_fd };
+    unsigned flags = AT_EMPTY_PATH | (below ? AT_RECURSIVE : 0);
+    if (mount_setattr(mount_fd, "", flags, &attr, sizeof(attr)) == 0)
+        return 0;
+    int errnum = errno;
+    if (errnum == EINVAL) {
+        (void)err_host(e, "map the ids of %s: its file system cannot be idmapped", what);
+        err_hint(e, "ext4, xfs, btrfs can (tmpfs since Linux 6.3); or set userns_mode: host");
+        return -1;
+    }
+    return err_sys(e, errnum, "map the ids of %s", what);
+}

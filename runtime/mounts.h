@@ -1,0 +1,52 @@
+#pragma once
+/* Mounts of config.json as a plan: options by one table, sources opened by the parent.
+ *
+ * Parent, before clone: mounts_plan_init parses; mounts_open makes a detached copy of every bind
+ * source (open_tree), with its attributes and propagation set. So sources are resolved once, with
+ * the rights of the caller, and the child needs no path of the host. Parent, when the user
+ * namespace has its mappings: mounts_idmap. Child: mounts_attach puts them beneath the root by fd;
+ * file systems (proc, tmpfs, …) are made there, in the right namespaces (fsopen, fsmount).
+ * runtime-spec config.md §Mounts, config-linux.md §Default Filesystems. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/base/err.h"
+#include "runtime/cgroup.h"
+#include "specs/oci_config.h"
+
+struct mounts_item {
+    const struct oci_mount *spec;
+    bool is_bind, is_recursive; /* bind: with the mounts below the source */
+    bool is_root;               /* destination "/": replaces root.path (our extension) */
+    bool is_cgroup, is_overlay;
+    bool wants_idmap, idmap_below;   /* idmap; ridmap */
+    bool copies_up;                  /* tmpcopyup */
+    uint64_t attr_set, attr_clear;   /* MOUNT_ATTR_* */
+    uint64_t below_set, below_clear; /* rro, rnosuid, …: with everything below */
+    uint64_t propagation;            /* MS_PRIVATE, …; 0: private */
+    bool propagation_below;
+    const char **data; /* what is left, for the file system; NULL-terminated */
+    int fd;            /* bind and root overlay: the detached mount; else -1 */
+};
+
+struct mounts_plan {
+    struct mounts_item *items;
+    size_t count;
+    struct mounts_item *root; /* the one with is_root, NULL: a bind of root.path */
+    struct mounts_item root_bind;
+    bool has_userns;
+};
+
+must_check int mounts_plan_init(struct arena *a, const struct oci_config *c,
+                                struct mounts_plan *out, struct err *e);
+must_check int mounts_open(struct mounts_plan *p, struct err *e);
+/* USERNS_FD maps the mounts that want it; the overlay root, whose layers are mapped, is made here,
+ * in a short-lived child with a mount namespace of its own. */
+must_check int mounts_idmap(struct mounts_plan *p, int userns_fd, struct err *e);
+/* The detached mount that becomes the root. Borrowed. */
+int mounts_root_fd(const struct mounts_plan *p);
+/* Child. ROOT_FD is the attached root. */
+must_check int mounts_attach(const struct mounts_plan *p, int root_fd,
+                             const struct cgroup_host *cgroups, bool has_cgroupns, struct err *e);
+void mounts_done(struct mounts_plan *p);

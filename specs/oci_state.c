@@ -1,0 +1,84 @@
+#include "specs/oci_state.h"
+
+#include <errno.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/base/str.h"
+#include "specs/oci_read.h"
+
+#define STATE_FILE "state.json"
+
+enum {
+    STATE_BYTES_MAX = 1024 * 1024
+};
+
+static void write_pairs(struct json_writer *w, const char *key, const struct oci_pairs *pairs)
+{
+    json_begin_object(w, key);
+    for (size_t i = 0; i < pairs->count; i++)
+        json_put_string(w, pairs->items[i].key, pairs->items[i].value);
+    json_end_object(w);
+}
+
+static void write_common(struct json_writer *w, const struct oci_state *s, pid_t pid)
+{
+    json_put_string(w, "ociVersion", OCI_VERSION);
+    json_put_string(w, "id", s->id);
+    json_put_i64(w, "pid", pid);
+    json_put_string(w, "bundle", s->bundle);
+    json_put_string(w, "rootfs", s->rootfs);
+    json_put_string(w, "created", s->created);
+    write_pairs(w, "annotations", &s->annotations);
+}
+
+void oci_state_write(struct json_writer *w, const struct oci_state *s, const char *status)
+{
+    json_begin_object(w, NULL);
+    write_common(w, s, str_eq(status, "stopped") ? 0 : s->pid);
+    json_put_string(w, "status", status);
+    json_put_string(w, "owner", s->owner_uid == 0 ? "root" : "");
+    json_end_object(w);
+}
+
+int oci_state_save(int dir_fd, const struct oci_state *s, struct err *e)
+{
+    auto_buf struct buf text;
+    buf_init(&text, STATE_BYTES_MAX);
+    struct json_writer w;
+    json_writer_init(&w, &text, 0);
+    json_begin_object(&w, NULL);
+    write_common(&w, s, s->pid);
+    json_put_u64(&w, "startTicks", s->start_ticks);
+    json_put_string(&w, "cgroup", s->cgroup);
+    json_put_u64(&w, "ownerUid", s->owner_uid);
+    json_end_object(&w);
+    if (text.overflow)
+        return err_input(e, "the state of %s is larger than %d bytes", s->id, STATE_BYTES_MAX);
+    return fd_write_file(dir_fd, STATE_FILE, text.data, text.len, 0600, false, e);
+}
+
+int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct err *e)
+{
+    auto_buf struct buf text;
+    struct json *doc;
+    buf_init(&text, STATE_BYTES_MAX);
+    if (fd_read_file(dir_fd, STATE_FILE, &text, e) < 0)
+        return e->errnum == ENOENT ? err_conflict(e, "container has no state") : -1;
+    if (json_parse(a, STATE_FILE, text.data ? text.data : "", text.len, &doc, e) < 0)
+        return -1;
+    struct oci_reader r = { a, doc, "state", e };
+    *out = (struct oci_state){ .id = "", .bundle = "", .rootfs = "", .created = "", .cgroup = "" };
+    int64_t pid = 0;
+    if (oci_read_string(&r, "id", &out->id) < 0 ||
+        oci_read_i64(&r, "pid", 0, INT32_MAX, &pid) < 0 ||
+        oci_read_u64(&r, "startTicks", &out->start_ticks) < 0 ||
+        oci_read_string(&r, "bundle", &out->bundle) < 0 ||
+        oci_read_string(&r, "rootfs", &out->rootfs) < 0 ||
+        oci_read_string(&r, "created", &out->created) < 0 ||
+        oci_read_string(&r, "cgroup", &out->cgroup) < 0 ||
+        oci_read_u32(&r, "ownerUid", &out->owner_uid) < 0 ||
+        oci_read_pairs(&r, "annotations", &out->annotations) < 0)
+        return -1;
+    out->pid = (pid_t)pid;
+    return 0;
+}

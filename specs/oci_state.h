@@ -1,0 +1,29 @@
+#pragma once
+/* The state of a container: what `state` prints (runtime-spec runtime.md §State) and what
+ * svc-runtime keeps in ROOT/ID/state.json. Strings live in the arena given to oci_state_load, or
+ * belong to the caller who fills the struct. */
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "specs/oci_config.h"
+
+struct oci_state {
+    const char *id;
+    pid_t pid;
+    uint64_t start_ticks; /* field 22 of /proc/PID/stat: with pid, the identity of the process */
+    const char *bundle;
+    const char *rootfs;
+    const char *created; /* RFC 3339, UTC */
+    const char *cgroup;  /* cgroup_to_string */
+    struct oci_pairs annotations;
+    uint32_t owner_uid;
+};
+
+#define OCI_VERSION "1.2.0"
+
+/* The public form, as one JSON value; for hooks and `state`. STATUS: "creating", "created",
+ * "running", "paused", "stopped"; a stopped container has pid 0. */
+void oci_state_write(struct json_writer *w, const struct oci_state *s, const char *status);
+must_check int oci_state_save(int dir_fd, const struct oci_state *s, struct err *e);
+/* ERR_CONFLICT when there is none. */
+must_check int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct err *e);
