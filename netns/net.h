@@ -19,7 +19,7 @@
 enum {
     NET_NETWORKS_MAX = 64,  /* networks of one stack */
     NET_ENDPOINTS_MAX = 16, /* networks of one container */
-    NET_PIN_MAX = 200       /* bytes of the pin path with NUL; it must fit a link alias */
+    NET_PIN_MAX = 140       /* bytes of the pin path with NUL; it must fit a link alias */
 };
 
 /* A network of the stack file. In: name, internal, and subnet and gateway when the file gives them
@@ -34,7 +34,7 @@ struct net_network {
 
 struct net_config {
     const char *project;
-    const char *pin; /* absolute path of the pin, e.g. /run/svc/PROJECT/netns/stack */
+    const char *pin; /* absolute, e.g. /run/svc/PROJECT/netns/stack; its directory exists */
     bool egress;     /* false: no uplink, and nothing of the host is touched; needs no nft */
 };
 

@@ -84,16 +84,16 @@ const char *cgroup_path(const struct cgroup *cg);
 /* The v2 directory for CLONE_INTO_CGROUP; -1 when there is no v2 hierarchy. Borrowed. */
 int cgroup_v2_fd(const struct cgroup *cg);
 
-/* The cgroup.procs files, opened by the parent for the child. WITH_V2: also the v2 one, for a child
- * that was not cloned into it. */
+/* The files through which a process moves itself, opened by the parent for the child. WITH_V2: also
+ * the v2 one, for a child that was not cloned into it. */
 struct cgroup_join {
-    int procs_fds[CGROUP_HIERARCHY_MAX];
+    int fds[CGROUP_HIERARCHY_MAX];
     size_t count;
 };
 must_check int cgroup_join_open(const struct cgroup *cg, bool with_v2, struct cgroup_join *out,
                                 struct err *e);
 void cgroup_join_done(struct cgroup_join *j);
-/* In the child: moves the calling process. Neither allocates nor prints. Does not close. */
+/* In the child, while it has one thread: moves it. Neither allocates nor prints. Does not close. */
 must_check int cgroup_join_self(const struct cgroup_join *j, struct err *e);
 /* In the parent: moves PID into all hierarchies. */
 must_check int cgroup_join_pid(const struct cgroup *cg, pid_t pid, struct err *e);
@@ -113,7 +113,8 @@ must_check int cgroup_is_frozen(const struct cgroup *cg, bool *out, struct err *
  * cgroup.kill, else frozen, signalled and always thawed. Nobody there is success. */
 must_check int cgroup_signal_all(const struct cgroup *cg, int signal, struct err *e);
 /* Removes all directories, with those below; waits up to TIMEOUT_MS for dying processes to leave.
- * Already gone is success. ERR_CONFLICT when processes remain. */
+ * Already gone is success. ERR_CONFLICT when processes remain. "/svc-runtime" itself goes with the
+ * last container right below it; other parents stay. */
 must_check int cgroup_remove(const struct cgroup *cg, unsigned timeout_ms, struct err *e);
 
 /* How many processes the kernel killed in it for want of memory; 0 without a memory controller. */

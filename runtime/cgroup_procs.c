@@ -133,7 +133,7 @@ int cgroup_join_open(const struct cgroup *cg, bool with_v2, struct cgroup_join *
             cgroup_join_done(&j);
             return err_sys(e, cause, "open %s of %s%s", file, dir->hierarchy.mountpoint, cg->path);
         }
-        j.procs_fds[j.count++] = fd;
+        j.fds[j.count++] = fd;
     }
     *out = j;
     return 0;
@@ -142,14 +142,14 @@ int cgroup_join_open(const struct cgroup *cg, bool with_v2, struct cgroup_join *
 void cgroup_join_done(struct cgroup_join *j)
 {
     for (size_t i = 0; i < j->count; i++)
-        fd_close(&j->procs_fds[i]);
+        fd_close(&j->fds[i]);
     j->count = 0;
 }
 
 int cgroup_join_self(const struct cgroup_join *j, struct err *e)
 {
     for (size_t i = 0; i < j->count; i++)
-        if (write(j->procs_fds[i], "0", 1) < 0)
+        if (write(j->fds[i], "0", 1) < 0)
             return err_sys(e, errno, "join the cgroup (hierarchy %zu of %zu)", i + 1, j->count);
     return 0;
 }

@@ -1,7 +1,9 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "runtime/base/str.h"
+#include "runtime/base/auto.h"
 #include "runtime/cgroup_impl.h"
 #include "runtime/device_rules.h"
 
@@ -36,10 +38,13 @@ int cgroup_v1_devices(int dir_fd, const struct oci_device_rule *rules, size_t co
     const char *exceptions = x.is_default_allow ? "devices.deny" : "devices.allow";
     if (cgroup_write_file(dir_fd, base, "a") < 0)
         return err_sys(e, errno, "linux.resources.devices: write \"a\" to %s", base);
+    auto_fd int fd = openat(dir_fd, exceptions, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(e, errno, "open %s", exceptions);
     for (size_t i = 0; i < x.count; i++) {
         char line[64];
-        (void)device_rule_line(&x.items[i], line, sizeof(line));
-        if (cgroup_write_file(dir_fd, exceptions, line) < 0)
+        size_t len = strlen(device_rule_line(&x.items[i], line, sizeof(line)));
+        if (write(fd, line, len) != (ssize_t)len)
             return err_sys(e, errno, "linux.resources.devices: write \"%s\" to %s", line,
                            exceptions);
     }

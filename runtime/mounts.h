@@ -48,5 +48,5 @@ must_check int mounts_idmap(struct mounts_plan *p, int userns_fd, struct err *e)
 int mounts_root_fd(const struct mounts_plan *p);
 /* Child. ROOT_FD is the attached root. */
 must_check int mounts_attach(const struct mounts_plan *p, int root_fd,
-                             const struct cgroup_host *cgroups, bool has_cgroupns, struct err *e);
+                             const struct cgroup_host *cgroups, struct err *e);
 void mounts_done(struct mounts_plan *p);

@@ -47,7 +47,6 @@ struct range {
 
 struct entry {
     uint32_t nr;
-    size_t order; /* makes qsort stable */
     const struct seccomp_bpf_rule *rule;
 };
 
@@ -359,21 +358,31 @@ static void add_range(struct compiler *c, uint32_t start, size_t verdict)
     c->ranges[c->range_count++] = (struct range){ start, verdict };
 }
 
-static int entry_compare(const void *pa, const void *pb)
+/* By number, rules for one number in the order given. A radix sort, since qsort's calls of a
+ * comparison took a third of the whole compilation. SPARE has room for as many. */
+static void sort_entries(struct entry *entries, struct entry *spare, size_t count)
 {
-    const struct entry *a = pa, *b = pb;
-    if (a->nr != b->nr)
-        return a->nr < b->nr ? -1 : 1;
-    return a->order < b->order ? -1 : a->order > b->order;
+    for (unsigned shift = 0; shift < 32; shift += 8) { /* an even number of passes: back in place */
+        size_t at[257] = { 0 };
+        for (size_t i = 0; i < count; i++)
+            at[(entries[i].nr >> shift & 0xff) + 1]++;
+        for (size_t i = 1; i < 257; i++)
+            at[i] += at[i - 1];
+        for (size_t i = 0; i < count; i++)
+            spare[at[entries[i].nr >> shift & 0xff]++] = entries[i];
+        struct entry *swap = entries;
+        entries = spare;
+        spare = swap;
+    }
 }
 
 /* The numbers of one architecture, moved up by BASE (the x32 bit, or 0). */
 static void add_arch(struct compiler *c, const struct seccomp_bpf_arch *arch, uint32_t base)
 {
-    struct entry *entries = mem_alloc((arch->rule_count + 1) * sizeof(*entries));
+    struct entry *entries = mem_alloc((2 * arch->rule_count + 1) * sizeof(*entries));
     for (size_t i = 0; i < arch->rule_count; i++)
-        entries[i] = (struct entry){ arch->rules[i].nr, i, &arch->rules[i] };
-    qsort(entries, arch->rule_count, sizeof(*entries), entry_compare);
+        entries[i] = (struct entry){ arch->rules[i].nr, &arch->rules[i] };
+    sort_entries(entries, entries + arch->rule_count, arch->rule_count);
 
     size_t otherwise = action_index(c, c->in->default_action);
     add_range(c, base, otherwise);

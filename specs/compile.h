@@ -18,6 +18,9 @@ struct compile_facts {
     const char *upper_dir, *work_dir; /* STACK_ROOTFS_DIR: the private writable layer */
     const char *hosts_path, *hostname_path, *resolv_path; /* generated files, bound into /etc */
     const char *const *volume_paths; /* one per stack.volumes: host directory */
+    /* The machine counts swap per cgroup (v2, or memory.memsw on v1): then memory and swap together
+     * are limited to twice the memory, as Compose has it. */
+    bool can_limit_swap;
 };
 
 enum {

@@ -52,6 +52,9 @@ enum {
 /* FILE (may be NULL) is copied into the arena. Errors are ERR_INPUT, `FILE:LINE:COL: …`. */
 must_check int json_parse(struct arena *a, const char *file, const char *text, size_t len,
                           struct json **out, struct err *e);
+/* The same for callers that keep places apart from text: *at is where it failed, e has no place. */
+must_check int json_parse_placed(struct arena *a, const char *file, const char *text, size_t len,
+                                 struct json **out, struct json_place *at, struct err *e);
 /* Reads PATH beneath DIR_FD (AT_FDCWD) and parses it. */
 must_check int json_load(struct arena *a, int dir_fd, const char *path, struct json **out,
                          struct err *e);

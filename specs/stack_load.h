@@ -20,6 +20,7 @@ struct stack_problems {
     size_t count;
     size_t error_count;
     bool truncated;
+    struct arena arena; /* names of files in places */
 };
 void stack_problems_done(struct stack_problems *p);
 /* `stack.json:14:7: services.web.healthcheck: unknown key "intervall" (did you mean "interval"?)`
@@ -30,6 +31,10 @@ struct stack_load_options {
     const char *project;  /* -p; NULL: COMPOSE_PROJECT_NAME, `name:`, or the directory's name */
     const char *env_file; /* --env-file; NULL: .env beside the file when it is there */
     char **environ;       /* for interpolation; NULL-terminated */
+    /* A copy that stack_write_json made: paths are not looked up on this machine. */
+    bool is_saved_copy;
+    uint64_t total_memory_bytes; /* of this machine: limits that add up to more are a warning;
+                                    0: not checked */
 };
 
 /* 0: *out is the model (caller frees), warnings may be in *problems. -1: problems has the errors,

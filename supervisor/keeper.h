@@ -30,7 +30,8 @@ enum keeper_type {
     KEEPER_ACK,  /* exits up to seq are known */
     KEEPER_QUIT, /* the stack is down: exit with code */
     /* keeper → engine */
-    KEEPER_SPAWNED, /* pid, or errnum when it could not be started */
+    KEEPER_SPAWNED, /* pid, or errnum when it could not be started; on replay, before READY: once
+                       for each spawned child that still runs */
     KEEPER_EXITED,  /* a child ended: one that was spawned (tag) or an adopted one (tag 0) */
     KEEPER_HELD,    /* fd: held under name; only before READY */
     KEEPER_READY,   /* replay is over; code = how often an engine was started before */
@@ -54,9 +55,11 @@ struct keeper_message {
     /* SPAWN: args_len bytes of NUL-terminated strings follow */
 };
 
-/* What the CLI starts (`svc @keeper RUN_DIR LIFELINE`), in a process of its own: becomes subreaper,
- * starts `svc @engine RUN_DIR` and serves it. LIFELINE is an fd number whose end of file means
- * "stop gracefully" (the foreground `svc run` died), -1 for none. Returns the exit code. */
+/* What the CLI starts (`svc @keeper RUN_DIR LIFELINE_FD LOCK_FD`), in a process of its own: becomes
+ * subreaper, starts `svc @engine RUN_DIR` and serves it. LIFELINE_FD is an fd number whose end of
+ * file means "stop gracefully" (the foreground `svc run` died; reported as SIGTERM), -1 for none.
+ * LOCK_FD holds the flock(2) that says "this stack has a keeper", -1 for none: it stays open until
+ * the keeper is gone and is given to nobody. Returns the exit code. */
 int keeper_main(int argc, char **argv);
 
 /* Engine side. FDS are borrowed. All 0/-1; a full channel blocks. */

@@ -42,7 +42,8 @@ DEFINE_AUTO(loop_free, struct loop *);
 /* Runs until loop_stop. Returns the code given to loop_stop. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop, int code);
-/* One tick, waiting at most TIMEOUT_MS (-1: until an event); for tests and drains. */
+/* One tick, waiting at most TIMEOUT_MS (-1: until an event); for tests and drains. Not from a
+ * callback, but for those of loop_before_sleep. */
 void loop_tick(struct loop *loop, int timeout_ms);
 
 uint64_t loop_now_ns(const struct loop *loop);

@@ -1,0 +1,167 @@
+#include "runtime/container.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/base/str.h"
+
+static const char *const status_names[CONTAINER_STATUS_COUNT_] = {
+    [CONTAINER_CREATING] = "creating", [CONTAINER_CREATED] = "created",
+    [CONTAINER_RUNNING] = "running",   [CONTAINER_PAUSED] = "paused",
+    [CONTAINER_STOPPED] = "stopped",
+};
+
+int container_check_id(const char *id, struct err *e)
+{
+    static const char allowed[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-";
+    size_t len = strlen(id);
+    if (len == 0 || len >= ID_MAX || id[0] == '.' || id[strspn(id, allowed)] != '\0') {
+        (void)err_input(e, "invalid container id \"%.40s\"", id);
+        err_hint(e, "letters, digits and _+.-, not beginning with a dot, at most %d", ID_MAX - 1);
+        return -1;
+    }
+    return 0;
+}
+
+static int open_root(const struct runtime *rt, struct err *e)
+{
+    if (fd_mkdir_all(AT_FDCWD, rt->root, 0700) < 0)
+        return err_sys(e, errno, "create %s", rt->root);
+    int fd = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? err_sys(e, errno, "open %s", rt->root) : fd;
+}
+
+int container_create(const struct runtime *rt, const char *id, struct container *out, struct err *e)
+{
+    *out = (struct container){ .dir_fd = -1 };
+    if (container_check_id(id, e) < 0)
+        return -1;
+    auto_fd int root = open_root(rt, e);
+    if (root < 0)
+        return -1;
+    if (mkdirat(root, id, 0700) < 0) {
+        if (errno == EEXIST)
+            return err_conflict(e, "container \"%s\" already exists", id);
+        return err_sys(e, errno, "create %s/%s", rt->root, id);
+    }
+    out->dir_fd = openat(root, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (out->dir_fd < 0)
+        return err_sys(e, errno, "open %s/%s", rt->root, id);
+    (void)snprintf(out->id, sizeof(out->id), "%s", id);
+    return 0;
+}
+
+int container_open(const struct runtime *rt, const char *id, struct container *out, struct err *e)
+{
+    char path[PATH_LIMIT];
+    *out = (struct container){ .dir_fd = -1 };
+    if (container_check_id(id, e) < 0)
+        return -1;
+    (void)snprintf(path, sizeof(path), "%s/%s", rt->root, id);
+    out->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (out->dir_fd < 0 && errno == ENOENT)
+        return err_conflict(e, "container \"%s\" does not exist", id);
+    if (out->dir_fd < 0)
+        return err_sys(e, errno, "open %s", path);
+    (void)snprintf(out->id, sizeof(out->id), "%s", id);
+    if (oci_state_load(&out->arena, out->dir_fd, &out->state, e) < 0)
+        return err_wrap(e, "container \"%s\"", id);
+    return 0;
+}
+
+int container_load_config(struct container *c, struct oci_config *out, struct err *e)
+{
+    struct json *doc;
+    out->bundle = c->state.bundle;
+    if (json_load(&c->arena, c->dir_fd, CONTAINER_CONFIG, &doc, e) < 0)
+        return -1;
+    return oci_config_decode(&c->arena, doc, out, e);
+}
+
+int container_remove(const struct runtime *rt, struct container *c, struct err *e)
+{
+    auto_fd int root = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0 || fd_remove_tree(root, c->id) < 0)
+        return err_sys(e, errno, "remove %s/%s", rt->root, c->id);
+    return 0;
+}
+
+void container_done(struct container *c)
+{
+    fd_close(&c->dir_fd);
+    arena_done(&c->arena);
+}
+
+uint64_t container_start_ticks(pid_t pid)
+{
+    char path[64], text[1024];
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    auto_fd int fd = pid > 0 ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    if (n <= 0)
+        return 0;
+    text[n] = '\0';
+    /* The name may hold spaces and parentheses: fields count from the last ')'. */
+    char *p = strrchr(text, ')');
+    if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
+        return 0;
+    for (int field = 2; field < 22 && p; field++)
+        p = strchr(p + 1, ' ');
+    if (!p)
+        return 0;
+    char *end = strchr(p + 1, ' ');
+    if (end)
+        *end = '\0';
+    uint64_t ticks;
+    return str_to_u64(p + 1, UINT64_MAX, &ticks) < 0 ? 0 : ticks;
+}
+
+bool container_is_alive(const struct container *c)
+{
+    return c->state.pid > 0 && c->state.start_ticks &&
+           container_start_ticks(c->state.pid) == c->state.start_ticks;
+}
+
+enum container_status container_status(const struct container *c)
+{
+    if (!container_is_alive(c))
+        return CONTAINER_STOPPED;
+    if (faccessat(c->dir_fd, CONTAINER_START_SOCKET, F_OK, 0) == 0)
+        return CONTAINER_CREATED;
+    auto_(cgroup_free) struct cgroup *cg = NULL;
+    struct err ignored;
+    bool is_frozen = false;
+    if (cgroup_from_string(c->state.cgroup, &cg, &ignored) == 0 &&
+        cgroup_is_frozen(cg, &is_frozen, &ignored) == 0 && is_frozen)
+        return CONTAINER_PAUSED;
+    return CONTAINER_RUNNING;
+}
+
+const char *container_status_name(enum container_status s)
+{
+    return status_names[s];
+}
+
+int container_open_pidfd(const struct container *c, struct err *e)
+{
+    auto_fd int fd = (int)syscall(SYS_pidfd_open, c->state.pid, 0);
+    if (fd < 0 && errno != ESRCH)
+        return err_sys(e, errno, "open process %d", (int)c->state.pid);
+    /* After the fd is open the pid cannot change its owner any more: now the check holds. */
+    if (fd < 0 || !container_is_alive(c))
+        return err_conflict(e, "container \"%s\" is not running", c->id);
+    return take_fd(&fd);
+}
+
+int container_open_cgroup(const struct container *c, struct cgroup **out, struct err *e)
+{
+    return cgroup_from_string(c->state.cgroup, out, e);
+}

@@ -1,0 +1,61 @@
+#pragma once
+/* A container as svc-runtime remembers it: ROOT/ID/ with state.json, the config that it was made
+ * from, start.sock while it waits to be started, and a lock that verbs take. Ids are checked before
+ * they become a path. */
+#include <stdbool.h>
+
+#include "runtime/base/err.h"
+#include "runtime/base/limits.h"
+#include "runtime/cgroup.h"
+#include "specs/oci_state.h"
+
+#define CONTAINER_START_SOCKET "start.sock"
+#define CONTAINER_CONFIG       "config.json"
+
+/* Global options, for every verb. */
+struct runtime {
+    const char *root; /* --root; /run/svc-runtime */
+    const char *log_path;
+    bool log_is_json;
+    bool is_debug;
+};
+
+enum container_status {
+    CONTAINER_CREATING,
+    CONTAINER_CREATED,
+    CONTAINER_RUNNING,
+    CONTAINER_PAUSED,
+    CONTAINER_STOPPED,
+    CONTAINER_STATUS_COUNT_
+};
+
+struct container {
+    struct arena arena;
+    char id[ID_MAX];
+    int dir_fd; /* ROOT/ID; -1 */
+    struct oci_state state;
+};
+
+/* [A-Za-z0-9_+.-], not beginning with '.', not too long. */
+must_check int container_check_id(const char *id, struct err *e);
+/* Makes ROOT/ID; ERR_CONFLICT when it exists. */
+must_check int container_create(const struct runtime *rt, const char *id, struct container *out,
+                                struct err *e);
+/* Opens and loads it; ERR_CONFLICT `container "x" does not exist`, words that podman knows. */
+must_check int container_open(const struct runtime *rt, const char *id, struct container *out,
+                              struct err *e);
+/* What it was made from, from ROOT/ID/config.json. */
+must_check int container_load_config(struct container *c, struct oci_config *out, struct err *e);
+/* Removes ROOT/ID. */
+must_check int container_remove(const struct runtime *rt, struct container *c, struct err *e);
+void container_done(struct container *c);
+
+enum container_status container_status(const struct container *c);
+const char *container_status_name(enum container_status s);
+/* The first process is the one that was made, and no zombie. */
+bool container_is_alive(const struct container *c);
+/* An fd of the first process, checked against pid reuse. ERR_CONFLICT when it is gone. */
+must_check int container_open_pidfd(const struct container *c, struct err *e);
+must_check int container_open_cgroup(const struct container *c, struct cgroup **out, struct err *e);
+/* Start time of a process, field 22 of /proc/PID/stat; 0 when there is none or it is a zombie. */
+uint64_t container_start_ticks(pid_t pid);

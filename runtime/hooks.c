@@ -1,0 +1,126 @@
+#include "runtime/hooks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+
+/* In the hook's process. A status of 127 is also what a shell says for "cannot execute". */
+__attribute__((noreturn)) static void become(const struct oci_hook *hook, int input_fd)
+{
+    static const char *const no_env[] = { NULL };
+    const char *bare[] = { hook->path, NULL };
+    sigset_t none;
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    if (dup2(input_fd, STDIN_FILENO) < 0 || syscall(SYS_close_range, 3U, ~0U, 0U) < 0)
+        _exit(127);
+    const char *const *args = hook->args.count ? hook->args.items : bare;
+    const char *const *env = hook->env.count ? hook->env.items : no_env;
+    (void)execve(hook->path, (char *const *)(uintptr_t)args, (char *const *)(uintptr_t)env);
+    _exit(127);
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Feeds the state and waits for the end of PIDFD's process, until DEADLINE_MS (-1: none). Returns
+ * 1 when the time was over. The socket never blocks us: a hook need not read its input. */
+static int feed_and_wait(int pidfd, int owned_feed_fd, const char *state, size_t len,
+                         int64_t deadline_ms)
+{
+    auto_fd int feed_fd = owned_feed_fd;
+    for (;;) {
+        struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN },
+                                { .fd = feed_fd, .events = POLLOUT } };
+        int timeout = -1;
+        if (deadline_ms >= 0) {
+            int64_t left = deadline_ms - now_ms();
+            if (left <= 0)
+                return 1;
+            timeout = left > 60000 ? 60000 : (int)left;
+        }
+        if (poll(fds, 2, timeout) < 0 && errno != EINTR)
+            return -1;
+        if (fds[0].revents)
+            return 0;
+        if (!fds[1].revents)
+            continue;
+        ssize_t n = send(feed_fd, state, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n > 0) {
+            state += n;
+            len -= (size_t)n;
+        }
+        if (len == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+            fd_close(&feed_fd); /* end of file for the hook */
+    }
+}
+
+static int reap(pid_t pid, bool is_late, const struct oci_hook *hook, const char *name,
+                struct err *e)
+{
+    int status;
+    if (is_late)
+        (void)kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0)
+        if (errno != EINTR)
+            return err_sys(e, errno, "wait for hook %s", hook->path);
+    if (is_late)
+        return err_host(e, "hooks.%s: %s did not end within %u s", name, hook->path,
+                        hook->timeout_s);
+    if (WIFSIGNALED(status))
+        return err_host(e, "hooks.%s: %s was killed by signal %d", name, hook->path,
+                        WTERMSIG(status));
+    if (WEXITSTATUS(status) == 127)
+        return err_host(e, "hooks.%s: cannot execute %s, or it exited with 127", name, hook->path);
+    if (WEXITSTATUS(status) != 0)
+        return err_host(e, "hooks.%s: %s exited with %d", name, hook->path, WEXITSTATUS(status));
+    return 0;
+}
+
+static int run_one(const struct oci_hook *hook, const char *name, const char *state, size_t len,
+                   struct err *e)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_sys(e, errno, "hooks.%s: make a socket pair", name);
+    auto_fd int theirs = pair[0];
+    int ours = pair[1]; /* feed_and_wait closes it */
+    pid_t pid = fork();
+    if (pid == 0)
+        become(hook, theirs);
+    fd_close(&theirs);
+    auto_fd int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0U);
+    if (pid < 0 || pidfd < 0) {
+        int errnum = errno;
+        fd_close(&ours);
+        if (pid > 0)
+            (void)reap(pid, true, hook, name, e);
+        return err_sys(e, errnum, "hooks.%s: start %s", name, hook->path);
+    }
+    int64_t deadline = hook->timeout_s ? now_ms() + (int64_t)hook->timeout_s * 1000 : -1;
+    int late = feed_and_wait(pidfd, ours, state, len, deadline);
+    return reap(pid, late != 0, hook, name, e);
+}
+
+int hooks_run(const struct oci_hooks *hooks, const char *name, const char *state, size_t len,
+              struct err *e)
+{
+    for (size_t i = 0; i < hooks->count; i++)
+        if (run_one(&hooks->items[i], name, state, len, e) < 0)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,72 @@
+/* `kill`: sends a signal, by name or number, to the first process or (--all) to every one. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/base/str.h"
+#include "runtime/options.h"
+#include "runtime/verbs.h"
+
+struct kill_options {
+    bool all;
+};
+static const struct options_row rows[] = {
+    { 'a', "all", OPTIONS_FLAG, offsetof(struct kill_options, all),
+      "to all processes of the container" },
+};
+
+static int parse_signal(const char *text, int *out, struct err *e)
+{
+    uint64_t number;
+    if (str_to_u64(text, 64, &number) == 0 && number > 0) {
+        *out = (int)number;
+        return 0;
+    }
+    const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
+    for (int signo = 1; signo < NSIG; signo++) {
+        const char *known = sigabbrev_np(signo);
+        if (known && strcasecmp(known, name) == 0) {
+            *out = signo;
+            return 0;
+        }
+    }
+    return err_input(e, "unknown signal \"%s\"", text);
+}
+
+static int send_one(const struct container *c, int signo, struct err *e)
+{
+    auto_fd int pidfd = container_open_pidfd(c, e);
+    if (pidfd < 0)
+        return -1;
+    if (syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0) < 0)
+        return err_sys(e, errno, "send signal %d to container \"%s\"", signo, c->id);
+    return 0;
+}
+
+static int send_all(const struct container *c, int signo, struct err *e)
+{
+    auto_(cgroup_free) struct cgroup *cg = NULL;
+    return container_open_cgroup(c, &cg, e) < 0 ? -1 : cgroup_signal_all(cg, signo, e);
+}
+
+int verb_kill(const struct runtime *rt, int argc, char **argv, struct err *e)
+{
+    struct kill_options o = { 0 };
+    struct container c = { .dir_fd = -1 };
+    int signo = SIGTERM;
+    int words = options_parse(rows, ARRAY_LEN(rows), OPTIONS_MIXED, argc - 1, argv + 1, &o, e);
+    if (words < 0 || verb_check_words("kill", words, 1, 2, "ID [SIGNAL]", e) < 0)
+        return -1;
+    if (words == 2 && parse_signal(argv[2], &signo, e) < 0)
+        return -1;
+    int result = container_open(rt, argv[1], &c, e);
+    if (result == 0)
+        result = o.all ? send_all(&c, signo, e) : send_one(&c, signo, e);
+    container_done(&c);
+    return result;
+}

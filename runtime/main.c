@@ -1,0 +1,196 @@
+/* svc-runtime: global options, the table of verbs, and the one place where errors are told: on
+ * stderr, and in the --log file the way clients read it (last line of level "error"). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/close_range.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/base/log.h"
+#include "runtime/base/str.h"
+#include "runtime/base/version.h"
+#include "runtime/options.h"
+#include "runtime/verbs.h"
+
+#define ROOT_DEFAULT "/run/svc-runtime"
+
+struct globals {
+    const char *root, *log, *log_format, *cgroup_manager, *rootless;
+    bool debug, systemd_cgroup, version, help;
+};
+
+static const struct options_row rows[] = {
+    { 0, "cgroup-manager", OPTIONS_STRING, offsetof(struct globals, cgroup_manager),
+      "cgroupfs, the only one" },
+    { 0, "debug", OPTIONS_FLAG, offsetof(struct globals, debug), "log more" },
+    { 'h', "help", OPTIONS_FLAG, offsetof(struct globals, help), "this page" },
+    { 0, "log", OPTIONS_STRING, offsetof(struct globals, log), "file for errors and warnings" },
+    { 0, "log-format", OPTIONS_STRING, offsetof(struct globals, log_format), "text or json" },
+    { 0, "root", OPTIONS_STRING, offsetof(struct globals, root),
+      "directory of the containers' state; default " ROOT_DEFAULT },
+    { 0, "rootless", OPTIONS_STRING, offsetof(struct globals, rootless), NULL },
+    { 0, "systemd-cgroup", OPTIONS_FLAG, offsetof(struct globals, systemd_cgroup), NULL },
+    { 'v', "version", OPTIONS_FLAG, offsetof(struct globals, version), "version and features" },
+};
+
+static const struct verb {
+    const char *name;
+    verb_fn *run;
+    const char *summary;
+} verbs[] = {
+    { "create", verb_create, "create a container that waits to be started" },
+    { "delete", verb_delete, "remove a stopped container" },
+    { "exec", verb_exec, "run one more process in a container" },
+    { "features", verb_features, "what this runtime can, as JSON" },
+    { "kill", verb_kill, "send a signal" },
+    { "list", verb_list, "list the containers" },
+    { "pause", verb_pause, "freeze all processes of a container" },
+    { "ps", verb_ps, "list the processes of a container" },
+    { "resume", verb_resume, "thaw a paused container" },
+    { "run", verb_run, "create, start, wait, delete" },
+    { "spec", verb_spec, "write an example config.json" },
+    { "start", verb_start, "start a created container" },
+    { "state", verb_state, "print the state of a container, as JSON" },
+};
+
+int verb_check_words(const char *verb, int count, int min, int max, const char *usage,
+                     struct err *e)
+{
+    if (count >= min && count <= max)
+        return 0;
+    (void)err_input(e, "%s: expected %s", verb, usage);
+    err_hint(e, "svc-runtime %s [OPTIONS] %s", verb, usage);
+    return -1;
+}
+
+static void print_help(void)
+{
+    printf("svc-runtime " SVC_VERSION ", an OCI runtime for Linux\n\n"
+           "Usage: svc-runtime [GLOBAL OPTIONS] VERB [OPTIONS] ID …\n\n");
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+        printf("  %-10s %s\n", verbs[i].name, verbs[i].summary);
+    printf("\nGlobal options:\n");
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].help)
+            printf("  --%-15s %s\n", rows[i].name, rows[i].help);
+}
+
+static void print_version(void)
+{
+    printf("svc-runtime version " SVC_VERSION "\nspec: " OCI_VERSION "\n"
+           "+SECCOMP +CAP +EBPF +YAJL +CGROUP_V1 +CGROUP_V2\n");
+}
+
+static const struct verb *find_verb(const char *name, struct err *e)
+{
+    const char *names[ARRAY_LEN(verbs)];
+    for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+        if (str_eq(verbs[i].name, name))
+            return &verbs[i];
+        names[i] = verbs[i].name;
+    }
+    const char *nearest = str_nearest(name, names, ARRAY_LEN(names));
+    (void)err_input(e, "unknown verb \"%.40s\"", name);
+    if (nearest)
+        err_hint(e, "did you mean \"%s\"?", nearest);
+    return NULL;
+}
+
+/* One line for the client. Errors of ours are never worth failing for. */
+static void write_log(const struct runtime *rt, const char *msg)
+{
+    auto_fd int fd = open(rt->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return;
+    char when[40];
+    time_t now = time(NULL);
+    struct tm tm;
+    (void)gmtime_r(&now, &tm);
+    (void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    auto_buf struct buf line;
+    buf_init(&line, 8192);
+    if (rt->log_is_json) {
+        struct json_writer w;
+        json_writer_init(&w, &line, 0);
+        json_begin_object(&w, NULL);
+        json_put_string(&w, "level", "error");
+        json_put_string(&w, "msg", msg);
+        json_put_string(&w, "time", when);
+        json_end_object(&w);
+    } else {
+        (void)buf_printf(&line, "%s error: %s", when, msg);
+    }
+    (void)buf_add_char(&line, '\n');
+    (void)!fd_write_all(fd, line.data, line.len);
+}
+
+static int report(const struct runtime *rt, const struct err *e)
+{
+    char text[ERR_LINE_MAX];
+    err_line(e, text, sizeof(text));
+    (void)dprintf(STDERR_FILENO, "svc-runtime: %s\n", text);
+    if (rt->log_path)
+        write_log(rt, text);
+    return 1; /* as runc: clients look at the words, not at the code */
+}
+
+static int check_globals(const struct globals *g, struct runtime *rt, struct err *e)
+{
+    if (g->systemd_cgroup) {
+        (void)err_host(e, "--systemd-cgroup: the systemd cgroup driver is not supported");
+        err_hint(e, "use cgroupfs: --cgroup-manager=cgroupfs in podman");
+        return -1;
+    }
+    if (g->cgroup_manager && !str_eq(g->cgroup_manager, "cgroupfs"))
+        return err_input(e, "--cgroup-manager: only \"cgroupfs\" is supported, not \"%s\"",
+                         g->cgroup_manager);
+    if (g->log_format && !str_eq(g->log_format, "json") && !str_eq(g->log_format, "text"))
+        return err_input(e, "--log-format: must be text or json, not \"%s\"", g->log_format);
+    rt->root = g->root ? g->root : ROOT_DEFAULT;
+    rt->log_path = g->log;
+    rt->log_is_json = str_eq(g->log_format, "json");
+    rt->is_debug = g->debug;
+    return 0;
+}
+
+/* What the caller leaked must not reach the container (CVE-2024-21626): everything is close-on-exec
+ * from the start; what --preserve-fds names is let through again right before execve. Closed
+ * standard fds are filled, so that no file of ours becomes one. */
+static void secure_fds(void)
+{
+    (void)syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO && fd_set_cloexec(fd, false) == 0);
+    fd_close(&fd);
+}
+
+int main(int argc, char **argv)
+{
+    struct globals g = { 0 };
+    struct runtime rt = { .root = ROOT_DEFAULT };
+    struct err e;
+    secure_fds();
+    int words =
+        options_parse(rows, ARRAY_LEN(rows), OPTIONS_FIRST_STOPS, argc - 1, argv + 1, &g, &e);
+    if (words < 0 || check_globals(&g, &rt, &e) < 0)
+        return report(&rt, &e);
+    log_open(STDERR_FILENO, rt.is_debug ? LOG_DEBUG : LOG_WARN);
+    if (g.version) {
+        print_version();
+        return 0;
+    }
+    if (g.help || words == 0) {
+        print_help();
+        return g.help ? 0 : 1;
+    }
+    const struct verb *verb = find_verb(argv[1], &e);
+    int code = verb ? verb->run(&rt, words, argv + 1, &e) : -1;
+    return code < 0 ? report(&rt, &e) : code;
+}

@@ -1,0 +1,130 @@
+#include "runtime/namespaces.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+
+static const struct {
+    const char *name; /* in /proc/PID/ns */
+    int flag;
+} kinds[OCI_NS_COUNT_] = {
+    [OCI_NS_PID] = { "pid", CLONE_NEWPID },          [OCI_NS_NETWORK] = { "net", CLONE_NEWNET },
+    [OCI_NS_MOUNT] = { "mnt", CLONE_NEWNS },         [OCI_NS_IPC] = { "ipc", CLONE_NEWIPC },
+    [OCI_NS_UTS] = { "uts", CLONE_NEWUTS },          [OCI_NS_USER] = { "user", CLONE_NEWUSER },
+    [OCI_NS_CGROUP] = { "cgroup", CLONE_NEWCGROUP }, [OCI_NS_TIME] = { "time", CLONE_NEWTIME },
+};
+
+static int open_path(const char *path, size_t kind, struct err *e)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(e, errno, "linux.namespaces: open %s", path);
+    if (ioctl(fd, NS_GET_NSTYPE) != kinds[kind].flag) {
+        fd_close(&fd);
+        return err_input(e, "linux.namespaces: %s is not a %s namespace", path, kinds[kind].name);
+    }
+    return fd;
+}
+
+int namespaces_plan_init(const struct oci_config *c, struct namespaces_plan *out, struct err *e)
+{
+    *out = (struct namespaces_plan){ 0 };
+    for (size_t k = 0; k < OCI_NS_COUNT_; k++)
+        out->join_fds[k] = -1;
+    for (size_t k = 0; k < OCI_NS_COUNT_; k++) {
+        const struct oci_namespace *ns = &c->namespaces[k];
+        if (!ns->is_wanted)
+            continue;
+        if (ns->path) {
+            out->join_fds[k] = open_path(ns->path, k, e);
+            if (out->join_fds[k] < 0)
+                return -1;
+        } else if (k == OCI_NS_CGROUP || k == OCI_NS_TIME) {
+            out->unshare_flags |= (uint64_t)kinds[k].flag;
+        } else {
+            out->clone_flags |= (uint64_t)kinds[k].flag;
+        }
+    }
+    if (!c->namespaces[OCI_NS_MOUNT].is_wanted)
+        return err_input(e, "linux.namespaces: a mount namespace is needed");
+    return 0;
+}
+
+void namespaces_done(struct namespaces_plan *p)
+{
+    for (size_t k = 0; k < OCI_NS_COUNT_; k++)
+        fd_close(&p->join_fds[k]);
+}
+
+static int join(const struct namespaces_plan *p, size_t kind, struct err *e)
+{
+    if (p->join_fds[kind] >= 0 && setns(p->join_fds[kind], kinds[kind].flag) < 0)
+        return err_sys(e, errno, "join the %s namespace", kinds[kind].name);
+    return 0;
+}
+
+/* The user namespace first: it gives the rights over the others. The mount namespace last: what
+ * comes after sees other files. */
+int namespaces_join(const struct namespaces_plan *p, struct err *e)
+{
+    static const enum oci_namespace_type order[] = { OCI_NS_USER,    OCI_NS_IPC,    OCI_NS_UTS,
+                                                     OCI_NS_NETWORK, OCI_NS_CGROUP, OCI_NS_MOUNT };
+    for (size_t i = 0; i < ARRAY_LEN(order); i++)
+        if (join(p, order[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+int namespaces_join_for_children(const struct namespaces_plan *p, struct err *e)
+{
+    return join(p, OCI_NS_PID, e);
+}
+
+int namespaces_enter_time(const struct oci_config *c, struct err *e)
+{
+    if (unshare(CLONE_NEWTIME) < 0)
+        return err_sys(e, errno, "make a time namespace");
+    char text[128];
+    int n = 0;
+    if (c->time_offsets.has_monotonic)
+        n += snprintf(text, sizeof(text), "monotonic %lld %u\n",
+                      (long long)c->time_offsets.monotonic_s, c->time_offsets.monotonic_ns);
+    if (c->time_offsets.has_boottime)
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "boottime %lld %u\n",
+                      (long long)c->time_offsets.boottime_s, c->time_offsets.boottime_ns);
+    if (n) {
+        auto_fd int offsets = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+        if (offsets < 0 || fd_write_all(offsets, text, (size_t)n) < 0)
+            return err_sys(e, errno, "linux.timeOffsets: write the offsets");
+    }
+    /* unshare(2) moves only children; setns(2) moves the caller. */
+    auto_fd int ns = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+    if (ns < 0 || setns(ns, CLONE_NEWTIME) < 0)
+        return err_sys(e, errno, "enter the time namespace");
+    return 0;
+}
+
+int namespaces_differing(pid_t pid, uint64_t *flags, struct err *e)
+{
+    *flags = 0;
+    for (size_t k = 0; k < OCI_NS_COUNT_; k++) {
+        char theirs[64], ours[64];
+        struct stat a, b;
+        (void)snprintf(theirs, sizeof(theirs), "/proc/%d/ns/%s", (int)pid, kinds[k].name);
+        (void)snprintf(ours, sizeof(ours), "/proc/self/ns/%s", kinds[k].name);
+        if (stat(ours, &b) < 0)
+            continue; /* a kernel without this kind */
+        if (stat(theirs, &a) < 0)
+            return err_sys(e, errno, "read the namespaces of process %d", (int)pid);
+        if (a.st_ino != b.st_ino)
+            *flags |= (uint64_t)kinds[k].flag;
+    }
+    return 0;
+}

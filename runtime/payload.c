@@ -1,0 +1,178 @@
+#include "runtime/payload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/base/log.h"
+#include "runtime/base/str.h"
+#include "runtime/pid1.h"
+#include "runtime/terminal.h"
+
+#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+int payload_plan_init(const struct oci_config *c, const struct oci_process *process,
+                      unsigned preserve_fds, struct payload *out, struct err *e)
+{
+    *out = (struct payload){ .process = process, .preserve_fds = preserve_fds, .terminal_fd = -1 };
+    out->has_userns = c->namespaces[OCI_NS_USER].is_wanted;
+    for (size_t i = 0; i < c->annotations.count; i++)
+        if (str_eq(c->annotations.items[i].key, "run.svc.init"))
+            out->is_init_wanted = str_eq(c->annotations.items[i].value, "1");
+    if (process->apparmor_profile && process->apparmor_profile[0] &&
+        !str_eq(process->apparmor_profile, "unconfined"))
+        return err_host(e, "process.apparmorProfile is not supported by this runtime yet");
+    if (process->selinux_label && process->selinux_label[0])
+        return err_host(e, "process.selinuxLabel is not supported by this runtime yet");
+    if (caps_plan_init(&process->capabilities, out->has_userns, &out->caps, e) < 0 ||
+        rlimits_plan_init(process->rlimits, process->rlimit_count, &out->rlimits, e) < 0 ||
+        seccomp_plan_init(&c->seccomp, &out->seccomp, e) < 0)
+        return -1;
+    if (out->seccomp.wants_listener)
+        return err_host(e, "linux.seccomp: SCMP_ACT_NOTIFY is not supported by this runtime yet");
+    return 0;
+}
+
+void payload_done(struct payload *p)
+{
+    seccomp_plan_done(&p->seccomp);
+}
+
+/* ---- finding ---- */
+
+/* CVE-2024-21626: a working directory that a leaked fd led out of the root has no path. */
+static int enter_cwd(const char *cwd, struct err *e)
+{
+    char where[PATH_LIMIT];
+    if (chdir(cwd) < 0 && errno == ENOENT) {
+        (void)mkdir(cwd, 0755); /* as other runtimes do; what it could not make, chdir tells */
+        if (chdir(cwd) < 0)
+            return err_sys(e, ENOENT, "process.cwd: enter %s", cwd);
+    } else if (errno && access(".", F_OK) < 0) {
+        return err_sys(e, errno, "process.cwd: enter %s", cwd);
+    }
+    if (syscall(SYS_getcwd, where, sizeof(where)) < 0 || where[0] != '/')
+        return err_host(e, "process.cwd: %s is outside of the container's root", cwd);
+    return 0;
+}
+
+static int try_program(struct payload *p, const char *dir, size_t dir_len, const char *name)
+{
+    int n =
+        snprintf(p->path, sizeof(p->path), "%.*s%s%s", (int)dir_len, dir, dir_len ? "/" : "", name);
+    struct stat st;
+    if (n < 0 || (size_t)n >= sizeof(p->path)) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
+    if (stat(p->path, &st) < 0)
+        return -1;
+    if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111)) {
+        errno = EACCES;
+        return -1;
+    }
+    return 0;
+}
+
+static const char *search_path(const struct oci_process *process)
+{
+    for (size_t i = 0; i < process->env.count; i++)
+        if (str_starts(process->env.items[i], "PATH="))
+            return process->env.items[i] + 5;
+    return PATH_DEFAULT;
+}
+
+int payload_find(struct payload *p, struct err *e)
+{
+    const char *name = p->process->args.items[0];
+    if (enter_cwd(p->process->cwd, e) < 0)
+        return -1;
+    if (strchr(name, '/')) {
+        if (try_program(p, "", 0, name) == 0)
+            return 0;
+        int errnum = errno;
+        (void)err_sys(e, errnum, "exec: \"%s\"", name);
+        e->kind = ERR_INPUT;
+        return -1;
+    }
+    bool was_denied = false;
+    for (const char *dir = search_path(p->process); *dir;) {
+        size_t len = strcspn(dir, ":");
+        if (try_program(p, len ? dir : ".", len ? len : 1, name) == 0)
+            return 0;
+        was_denied = was_denied || errno == EACCES;
+        dir += len + (dir[len] == ':');
+    }
+    (void)err_input(e, "exec: \"%s\": %s", name,
+                    was_denied ? "permission denied" : "executable file not found in $PATH");
+    e->errnum = was_denied ? EACCES : ENOENT;
+    return -1;
+}
+
+/* ---- becoming ---- */
+
+static int set_ids(const struct oci_user *u, struct err *e)
+{
+    /* Raw system calls: glibc's wrappers signal other threads, of which there are none. */
+    if (syscall(SYS_setgroups, u->additional_gid_count, u->additional_gids) < 0)
+        return err_sys(e, errno, "process.user: set %zu groups", u->additional_gid_count);
+    if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0)
+        return err_sys(e, errno, "process.user: become group %u", u->gid);
+    if (syscall(SYS_setresuid, u->uid, u->uid, u->uid) < 0)
+        return err_sys(e, errno, "process.user: become user %u", u->uid);
+    return 0;
+}
+
+static int confine(struct payload *p, struct err *e)
+{
+    const struct oci_process *process = p->process;
+    bool late_filter = process->no_new_privileges;
+    if (!late_filter && seccomp_install(&p->seccomp, NULL, e) < 0)
+        return -1;
+    if (caps_apply_bounding(&p->caps, e) < 0 || set_ids(&process->user, e) < 0 ||
+        caps_apply_sets(&p->caps, e) < 0)
+        return -1;
+    (void)umask(process->user.has_umask ? process->user.umask : 0022);
+    if (rlimits_apply(&p->rlimits, e) < 0)
+        return -1;
+    if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return err_sys(e, errno, "set no_new_privs");
+    unsigned first = 3 + p->preserve_fds;
+    if (syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
+        return err_sys(e, errno, "close the runtime's files");
+    for (unsigned fd = 3; fd < first; fd++)
+        (void)fd_set_cloexec((int)fd, false) == 0 ?: 0;
+    return late_filter ? seccomp_install(&p->seccomp, NULL, e) : 0;
+}
+
+int payload_exec(struct payload *p, struct err *e)
+{
+    if (setsid() < 0 && errno != EPERM)
+        return err_sys(e, errno, "make a session");
+    if (p->terminal_fd >= 0 && terminal_become(p->terminal_fd, p->process->user.uid, e) < 0)
+        return -1;
+    if (p->is_init_wanted) {
+        pid_t child = fork();
+        if (child < 0)
+            return err_sys(e, errno, "fork the program");
+        if (child > 0)
+            pid1_run(child);
+    }
+    if (confine(p, e) < 0)
+        return -1;
+    static const char *const no_env[] = { NULL };
+    const char *const *env = p->process->env.items ? p->process->env.items : no_env;
+    execve(p->path, (char *const *)(uintptr_t)p->process->args.items,
+           (char *const *)(uintptr_t)env);
+    int errnum = errno;
+    (void)err_sys(e, errnum, "exec: \"%s\"", p->path);
+    return -1;
+}

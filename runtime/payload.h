@@ -1,0 +1,35 @@
+#pragma once
+/* From "inside the container" to execve: terminal, ids, capabilities, seccomp, limits, program.
+ * Used by the init of a container and by `exec`. Parent: payload_plan_init. Child: payload_find,
+ * then payload_exec, which does not return on success. No allocation, no stdio in the child.
+ *
+ * Order: the session before the terminal (a controlling terminal belongs to a session); seccomp
+ * without no_new_privs needs CAP_SYS_ADMIN, so before the capabilities go; the bounding set needs
+ * CAP_SETPCAP, so before the ids change; limits late, since a small RLIMIT_NOFILE would break us;
+ * seccomp with no_new_privs last, so that the filter needs to allow nothing but execve. */
+#include "runtime/base/limits.h"
+#include "runtime/caps.h"
+#include "runtime/rlimits.h"
+#include "runtime/seccomp.h"
+#include "specs/oci_config.h"
+
+struct payload {
+    const struct oci_process *process;
+    struct caps_plan caps;
+    struct rlimits_plan rlimits;
+    struct seccomp_plan seccomp;
+    unsigned preserve_fds; /* 3 … 3+N-1 stay open */
+    bool has_userns;
+    bool is_init_wanted;   /* pid 1 is ours, the program its child */
+    int terminal_fd;       /* slave; -1: none */
+    char path[PATH_LIMIT]; /* the program, found by payload_find */
+};
+
+must_check int payload_plan_init(const struct oci_config *c, const struct oci_process *process,
+                                 unsigned preserve_fds, struct payload *out, struct err *e);
+void payload_done(struct payload *p);
+/* Child, inside the root: enters the working directory, finds the program. ERR_INPUT with the words
+ * that clients classify by: "executable file not found in $PATH", "no such file or directory". */
+must_check int payload_find(struct payload *p, struct err *e);
+/* Returns only on failure. */
+int payload_exec(struct payload *p, struct err *e);

@@ -1,0 +1,391 @@
+#include "specs/stack_load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/base/str.h"
+#include "specs/stack_decode.h"
+
+void stack_free(struct stack *s)
+{
+    if (!s)
+        return;
+    struct arena arena = s->arena; /* the struct lives in it */
+    arena_done(&arena);
+}
+
+const struct stack_service *stack_find_service(const struct stack *s, const char *name)
+{
+    for (size_t i = 0; i < s->service_count; i++)
+        if (strcmp(s->services[i].name, name) == 0)
+            return &s->services[i];
+    return NULL;
+}
+
+/* --- variables --- */
+
+static const char *environ_find(char **environment, const char *name)
+{
+    size_t len = strlen(name);
+    for (char **v = environment; v && *v; v++)
+        if (strncmp(*v, name, len) == 0 && (*v)[len] == '=')
+            return *v + len + 1;
+    return NULL;
+}
+
+static const char *find_in_environ(const void *self, const char *name)
+{
+    return environ_find(((const struct stack_draft *)self)->options->environ, name);
+}
+
+/* The environment goes before the file. */
+static const char *find_variable(const void *self, const char *name)
+{
+    const struct stack_draft *d = self;
+    const char *value = environ_find(d->options->environ, name);
+    return value ? value : dotenv_find(&d->dotenv, name);
+}
+
+/* --env-file must be there, .env beside the stack file may. */
+static void load_dotenv(struct stack_draft *d)
+{
+    struct field_ctx *ctx = &d->ctx;
+    const char *named = d->options->env_file;
+    const char *path = named ? named : arena_printf(ctx->arena, "%s/.env", d->stack->dir);
+    const char *shown = named ? named : ".env";
+    struct err e = { 0 };
+    struct json_place at = { shown, 0, 0 };
+    auto_buf struct buf text = { 0 };
+    buf_init(&text, DOTENV_BYTES_MAX);
+    if (d->options->is_saved_copy || (!named && access(path, F_OK) < 0))
+        return;
+    struct interpolate env = { .self = d, .find = find_in_environ };
+    if (fd_read_file(AT_FDCWD, path, &text, &e) == 0 &&
+        dotenv_parse(ctx->arena, shown, text.data ? text.data : "", text.len, false, &env,
+                     &d->dotenv, &at, &e) == 0)
+        return;
+    field_error(ctx, at, "%s", e.what);
+    if (e.hint[0])
+        field_hint(ctx, "%s", e.hint);
+}
+
+/* --- names --- */
+
+static bool is_lower_or_digit(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+static bool is_project_name(const char *name)
+{
+    size_t len = strlen(name);
+    if (!is_lower_or_digit(name[0]) || len >= NAME_LIMIT)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!is_lower_or_digit(name[i]) && name[i] != '_' && name[i] != '-')
+            return false;
+    return true;
+}
+
+/* Services, volumes, networks. */
+static bool is_object_name(const char *name)
+{
+    size_t len = strlen(name);
+    if (!len || len >= NAME_LIMIT || !is_lower_or_digit((char)(name[0] | 0x20)))
+        return false;
+    for (size_t i = 0; i < len; i++)
+        if (!is_lower_or_digit((char)(name[i] | 0x20)) && !strchr("_-.", name[i]))
+            return false;
+    return true;
+}
+
+bool decode_name_check(struct field_ctx *ctx, const struct json *member, const char *what)
+{
+    if (is_object_name(member->key))
+        return true;
+    field_error(ctx, member->key_place, "\"%.80s\" is not a name for a %s", member->key, what);
+    field_hint(ctx, "letters, digits, \"-\", \"_\", \".\", at most %d", NAME_LIMIT - 1);
+    return false;
+}
+
+/* As Compose makes it of a directory: lower case, other characters dropped. */
+static const char *name_of_directory(struct arena *a, const char *dir)
+{
+    const char *slash = strrchr(dir, '/');
+    char *name = arena_strdup(a, slash ? slash + 1 : dir);
+    size_t n = 0;
+    for (const char *p = name; *p && n < NAME_LIMIT - 1; p++) {
+        char c = *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p;
+        if (is_lower_or_digit(c) || (n > 0 && (c == '_' || c == '-')))
+            name[n++] = c;
+    }
+    name[n] = '\0';
+    return n ? name : "stack";
+}
+
+/* -p, then COMPOSE_PROJECT_NAME, then `name`, then the directory. */
+static void decode_project(struct stack_draft *d, const struct json *root)
+{
+    struct field_ctx *ctx = &d->ctx;
+    const struct json *node = json_find(root, "name");
+    const char *given =
+        d->options->project ? d->options->project : find_variable(d, "COMPOSE_PROJECT_NAME");
+    d->stack->name = given && *given ? given : NULL;
+    if (node && node->type != JSON_NULL && node->type != JSON_STRING) {
+        size_t mark = field_enter(ctx, "name");
+        field_type_error(ctx, node, "a string");
+        field_leave(ctx, mark);
+    } else if (!d->stack->name && node && node->type == JSON_STRING && node->text_len) {
+        d->stack->name = node->text;
+    }
+    if (!d->stack->name)
+        d->stack->name = name_of_directory(ctx->arena, d->stack->dir);
+    d->stack->name = arena_strdup(ctx->arena, d->stack->name);
+    if (is_project_name(d->stack->name))
+        return;
+    field_error(ctx, node && !given ? node->place : (struct json_place){ 0 },
+                "\"%.80s\" is not a project name", d->stack->name);
+    field_hint(ctx, "lower case letters, digits, \"-\" and \"_\", at most %d", NAME_LIMIT - 1);
+}
+
+/* --- top level --- */
+
+struct top_draft {
+    const struct json *services, *volumes, *networks, *proxy;
+};
+
+struct volume_draft {
+    struct stack_volume v;
+};
+static const struct field volume_fields[] = {
+    { "name", FIELD_STRING, offsetof(struct volume_draft, v.name),
+      .doc = "the real name; PROJECT_KEY when left out" },
+    { "external", FIELD_BOOL, offsetof(struct volume_draft, v.is_external),
+      .doc = "made by somebody else: never created, never removed" },
+    { "driver", FIELD_CALL, .call = decode_driver, .doc = "local is the only one" },
+    { "driver_opts", FIELD_REFUSED, .doc = "options of volume drivers are not supported yet" },
+    { "labels", FIELD_ACCEPTED, .doc = "for people" },
+};
+
+void decode_volumes(struct stack_draft *d, const struct json *node)
+{
+    struct field_ctx *ctx = &d->ctx;
+    struct stack *s = d->stack;
+    size_t mark = field_enter(ctx, "volumes");
+    if (node->type != JSON_OBJECT && node->type != JSON_NULL)
+        field_type_error(ctx, node, "an object");
+    for (size_t i = 0; node->type == JSON_OBJECT && i < node->item_count; i++) {
+        const struct json *item = node->items[i];
+        struct volume_draft vd = { .v.key = item->key };
+        size_t inner = field_enter(ctx, item->key);
+        (void)decode_name_check(ctx, item, "volume");
+        if (item->type != JSON_NULL)
+            (void)field_decode(ctx, item, volume_fields, ARRAY_LEN(volume_fields), &vd);
+        if (vd.v.name && !is_object_name(vd.v.name))
+            field_error(ctx, json_find(item, "name")->place, "\"%.80s\" is not a name for a volume",
+                        vd.v.name);
+        if (!vd.v.name)
+            vd.v.name = vd.v.is_external ? item->key
+                                         : arena_printf(ctx->arena, "%s_%s", s->name, item->key);
+        bool has_room = decode_volume_add(ctx, item->key_place, &vd.v);
+        field_leave(ctx, inner);
+        if (!has_room)
+            break;
+    }
+    field_leave(ctx, mark);
+}
+
+static void decode_version(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    (void)base;
+    field_warn(ctx, node->key_place, "has no meaning any more and can be removed");
+}
+
+static void keep_services(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    if (node->type != JSON_OBJECT)
+        field_type_error(ctx, node, "an object");
+    else if (!node->item_count)
+        field_error(ctx, node->place, "there are no services");
+    ((struct top_draft *)base)->services = node;
+}
+static void keep_volumes(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    (void)ctx;
+    ((struct top_draft *)base)->volumes = node;
+}
+static void keep_networks(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    (void)ctx;
+    ((struct top_draft *)base)->networks = node;
+}
+static void keep_proxy(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    (void)ctx;
+    ((struct top_draft *)base)->proxy = node;
+}
+
+#define LATER(key) /* "x-…" of these must not pass for a note of the user's. */
+#define OURS_LATER(key)                                                                    \
+    {                                                                                      \
+        key, FIELD_REFUSED, .flags = FIELD_OURS,                                           \
+                            .doc = "not supported yet, it comes in a later version of svc" \
+    }
+
+{
+    key, FIELD_REFUSED, .doc = "not supported yet, it comes in a later version of svc"
+}
+
+static const struct field top_fields[] = {
+    { "name", FIELD_ACCEPTED, .doc = "of the stack; the directory's when left out" },
+    { "services", FIELD_CALL, .call = keep_services, .flags = FIELD_NEED,
+      .doc = "what runs, by name" },
+    { "volumes", FIELD_CALL, .call = keep_volumes, .doc = "named volumes" },
+    { "networks", FIELD_CALL, .call = keep_networks, .doc = "networks of the stack" },
+    { "proxy", FIELD_CALL, .call = keep_proxy, .flags = FIELD_OURS, .doc = "the front door" },
+    { "version", FIELD_CALL, .call = decode_version, .doc = "of old Compose files" },
+    LATER("secrets"),
+    LATER("configs"),
+    LATER("include"),
+    LATER("models"),
+    OURS_LATER("egress"),
+    LATER("logging"),
+    OURS_LATER("metrics"),
+};
+
+/* Names first: services refer to each other in any order. */
+static void name_services(struct stack_draft *d, const struct json *node)
+{
+    struct field_ctx *ctx = &d->ctx;
+    struct stack *s = d->stack;
+    size_t count = node->item_count;
+    if (count > STACK_SERVICES_MAX) {
+        field_error(ctx, node->items[STACK_SERVICES_MAX]->key_place, "more than %d services",
+                    STACK_SERVICES_MAX);
+        count = STACK_SERVICES_MAX;
+    }
+    s->services = arena_alloc(ctx->arena, count * sizeof(*s->services));
+    d->service_nodes = arena_alloc(ctx->arena, count * sizeof(struct json *));
+    d->has_bad_health = arena_alloc(ctx->arena, count * sizeof(bool));
+    for (size_t i = 0; i < count; i++) {
+        const struct json *item = node->items[i];
+        size_t mark = field_enter(ctx, item->key);
+        (void)decode_name_check(ctx, item, "service");
+        s->services[i].name = item->key;
+        s->services[i].place = item->key_place;
+        d->service_nodes[i] = item;
+        field_leave(ctx, mark);
+    }
+    s->service_count = count;
+}
+
+/* The model has those networks only that something is attached to. */
+static void drop_unused_networks(struct stack_draft *d)
+{
+    struct stack *s = d->stack;
+    size_t *moved = arena_alloc(d->ctx.arena, s->network_count * sizeof(*moved));
+    size_t kept = 0;
+    for (size_t i = 0; i < s->network_count; i++) {
+        moved[i] = kept;
+        if (d->network_in_use[i])
+            s->networks[kept++] = s->networks[i];
+    }
+    s->network_count = kept;
+    for (size_t i = 0; i < s->service_count; i++)
+        for (size_t n = 0; n < s->services[i].network_count; n++)
+            s->services[i].networks[n].network = moved[s->services[i].networks[n].network];
+}
+
+static void decode_stack(struct stack_draft *d, const struct json *root)
+{
+    struct field_ctx *ctx = &d->ctx;
+    struct top_draft top = { 0 };
+    struct stack *s = d->stack;
+    if (field_decode(ctx, root, top_fields, ARRAY_LEN(top_fields), &top) < 0)
+        return;
+    decode_project(d, root);
+    if (top.volumes)
+        decode_volumes(d, top.volumes);
+    decode_networks(d, top.networks);
+    d->network_in_use = arena_alloc(ctx->arena, s->network_count * sizeof(bool));
+    size_t mark = field_enter(ctx, "services");
+    if (top.services && top.services->type == JSON_OBJECT)
+        name_services(d, top.services);
+    for (size_t i = 0; i < s->service_count; i++) {
+        size_t inner = field_enter(ctx, s->services[i].name);
+        decode_service(d, i);
+        field_leave(ctx, inner);
+    }
+    field_leave(ctx, mark);
+    if (top.proxy) {
+        mark = field_enter(ctx, "proxy");
+        decode_proxy(ctx, top.proxy, NULL);
+        field_leave(ctx, mark);
+    }
+    stack_check(d, top.volumes);
+    drop_unused_networks(d);
+    stack_hash_services(s);
+}
+
+int stack_load_text(const char *file, const char *dir, const char *text, size_t len,
+                    const struct stack_load_options *options, struct stack **out,
+                    struct stack_problems *problems, struct err *e)
+{
+    /* The struct lives in its own arena, which moves into it in the end. */
+    struct arena arena = { .limit_bytes = 0 };
+    struct stack_draft d = { .options = options };
+    struct json *root = NULL;
+    struct json_place at = { 0 };
+    struct err syntax = { 0 };
+    (void)e;
+    d.stack = arena_alloc(&arena, sizeof(*d.stack));
+    d.stack->file = arena_strdup(&arena, file);
+    d.stack->dir = arena_strdup(&arena, dir);
+    d.ctx = (struct field_ctx){ .arena = &arena, .problems = problems, .user = &d };
+    d.vars = (struct interpolate){ .self = &d, .find = find_variable };
+    d.home = environ_find(options->environ, "HOME");
+    if (json_parse_placed(&arena, file, text, len, &root, &at, &syntax) < 0) {
+        field_error(&d.ctx, at, "%s", syntax.what);
+        if (syntax.hint[0])
+            field_hint(&d.ctx, "%s", syntax.hint);
+    } else {
+        load_dotenv(&d);
+        decode_stack(&d, interpolate_tree(&arena, root, &d.vars, problems));
+    }
+    problem_sort(problems);
+    d.stack->arena = arena;
+    if (problems->error_count) {
+        stack_free(d.stack);
+        return -1;
+    }
+    *out = d.stack;
+    return 0;
+}
+
+/* The directory of PATH, absolute, in a string of the caller's. */
+static char *directory_of(const char *path, struct err *e)
+{
+    const char *slash = strrchr(path, '/');
+    auto_free char *part = slash ? str_ndup(path, (size_t)(slash - path)) : str_dup(".");
+    char *dir = realpath(*part ? part : "/", NULL);
+    if (!dir)
+        (void)err_sys(e, errno, "find the directory of %s", path);
+    return dir;
+}
+
+int stack_load(const char *path, const struct stack_load_options *options, struct stack **out,
+               struct stack_problems *problems, struct err *e)
+{
+    auto_buf struct buf text = { 0 };
+    buf_init(&text, JSON_BYTES_MAX);
+    if (fd_read_file(AT_FDCWD, path, &text, e) < 0)
+        return -1;
+    auto_free char *dir = directory_of(path, e);
+    if (!dir)
+        return -1;
+    return stack_load_text(path, dir, text.data ? text.data : "", text.len, options, out, problems,
+                           e);
+}

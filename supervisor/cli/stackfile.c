@@ -1,0 +1,130 @@
+#include "supervisor/cli/stackfile.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/base/mem.h"
+#include "runtime/base/str.h"
+#include "supervisor/ctl/paths.h"
+
+enum {
+    PROBLEM_LINE = 800
+};
+
+#define DEFAULT_FILE "stack.json"
+
+static const char *const compose_files[] = { "compose.yaml", "compose.yml", "docker-compose.yml",
+                                             "docker-compose.yaml" };
+
+static int refuse_yaml(const char *path, struct err *e)
+{
+    (void)err_input(e, "%s: YAML files are not read yet", path);
+    err_hint(e, "docker compose config --format json >%s", DEFAULT_FILE);
+    return -1;
+}
+
+int cli_stackfile_path(const struct cli_args *args, const char **path, struct err *e)
+{
+    const char *file = args->file ? args->file : DEFAULT_FILE;
+    if (str_ends(file, ".yaml") || str_ends(file, ".yml"))
+        return refuse_yaml(file, e);
+    if (access(file, F_OK) == 0) {
+        *path = file;
+        return 0;
+    }
+    for (size_t i = 0; !args->file && i < ARRAY_LEN(compose_files); i++) {
+        if (access(compose_files[i], F_OK) == 0)
+            return refuse_yaml(compose_files[i], e);
+    }
+    (void)err_input(e, args->file ? "%s: no such file" : "there is no %s here", file);
+    err_hint(e, args->file ? "give the path of a stack file"
+                           : "name the file: svc run FILE, or -f FILE");
+    return -1;
+}
+
+static struct stack_load_options options_of(const struct cli_args *args)
+{
+    return (struct stack_load_options){ .project = args->project,
+                                        .env_file = args->env_file,
+                                        .environ = environ };
+}
+
+static void print_problems(const struct stack_problems *problems)
+{
+    char line[PROBLEM_LINE];
+    for (size_t i = 0; i < problems->count; i++) {
+        stack_problem_line(&problems->items[i], line, sizeof(line));
+        (void)fprintf(stderr, "svc: %s\n", line);
+    }
+    if (problems->truncated)
+        (void)fprintf(stderr, "svc: … and more\n");
+}
+
+int cli_stackfile_load(const struct cli_args *args, struct stack **out, struct err *e)
+{
+    const char *path;
+    if (cli_stackfile_path(args, &path, e) < 0)
+        return -1;
+    struct stack_load_options options = options_of(args);
+    struct stack_problems problems = { 0 };
+    struct err unread = { 0 };
+    int result = stack_load(path, &options, out, &problems, &unread);
+    print_problems(&problems);
+    if (result < 0 && problems.error_count)
+        result = 1;
+    else if (result < 0)
+        *e = unread;
+    stack_problems_done(&problems);
+    return result;
+}
+
+/* The `name` of a file that does not load. */
+static char *name_in(const char *path)
+{
+    struct arena a = { 0 };
+    struct json *tree;
+    struct err e;
+    char *name = NULL;
+    if (json_load(&a, AT_FDCWD, path, &tree, &e) == 0 && json_find_string(tree, "name", NULL))
+        name = str_dup(json_find_string(tree, "name", NULL));
+    arena_done(&a);
+    return name;
+}
+
+int cli_stackfile_name(const struct cli_args *args, char **out, struct err *e)
+{
+    const char *path;
+    *out = NULL;
+    if (cli_stackfile_path(args, &path, e) < 0)
+        return args->file ? -1 : 0;
+    struct stack_load_options options = options_of(args);
+    struct stack_problems problems = { 0 };
+    auto_(stack_free) struct stack *stack = NULL;
+    struct err unread;
+    *out = stack_load(path, &options, &stack, &problems, &unread) == 0 ? str_dup(stack->name)
+                                                                       : name_in(path);
+    stack_problems_done(&problems);
+    return 0;
+}
+
+int cli_stackfile_load_copy(const char *run_dir, const char *project, struct stack **out,
+                            struct err *e)
+{
+    auto_free char *path = str_printf("%s/%s", run_dir, CTL_STACK_FILE);
+    auto_buf struct buf text;
+    buf_init(&text, JSON_BYTES_MAX);
+    if (fd_read_file(AT_FDCWD, path, &text, e) < 0)
+        return -1;
+    char *no_environment[] = { NULL };
+    struct stack_load_options options = { .project = project, .environ = no_environment };
+    struct stack_problems problems = { 0 };
+    struct err unread = { 0 };
+    int result =
+        stack_load_text(path, run_dir, text.data, text.len, &options, out, &problems, &unread);
+    if (result < 0)
+        (void)err_internal(e, "%s is not a stack file any more", path);
+    stack_problems_done(&problems);
+    return result;
+}

@@ -1,0 +1,147 @@
+/* Every verb and every option of svc, with its help: help, usage and completion print from here. */
+#include "runtime/base/str.h"
+#include "supervisor/cli/cli.h"
+
+enum {
+    SECONDS_MAX = 86400,
+    LINES_MAX = 100 * 1000 * 1000,
+    REPLICA_MAX = 1000,
+    WORDS_MAX = 1000,
+    SUGGESTIONS_MAX = 32,
+};
+
+#define AT(field) offsetof(struct cli_args, field)
+#define ROWS(table)             \
+    {                           \
+        table, ARRAY_LEN(table) \
+    }
+
+static const struct cli_option common_rows[] = {
+    { "file", 'f', CLI_TEXT, AT(file), "FILE", "the stack file (./stack.json)", 0, false },
+    { "project", 'p', CLI_TEXT, AT(project), "NAME", "the name of the stack", 0, false },
+    { "env-file", 0, CLI_TEXT, AT(env_file), "FILE", "variables for ${…} (.env beside the file)", 0,
+      false },
+    { "json", 0, CLI_FLAG, AT(json), NULL, "print JSON where something is listed", 0, false },
+    { "help", 'h', CLI_FLAG, AT(help), NULL, "print help", 0, false },
+    { "version", 0, CLI_FLAG, AT(version), NULL, "print the version", 0, false },
+};
+const struct cli_options cli_common_options = ROWS(common_rows);
+
+static const struct cli_option up_rows[] = {
+    { "detach", 'd', CLI_FLAG, AT(detach), NULL, "go on in the background", 0, false },
+    { "wait", 0, CLI_FLAG, AT(wait), NULL, "with -d: wait until every service is healthy", 0,
+      false },
+    { "wait-timeout", 0, CLI_NUMBER, AT(wait_timeout_s), "SECONDS",
+      "with --wait: give up waiting after this time", SECONDS_MAX, false },
+    { "no-color", 0, CLI_FLAG, AT(no_color), NULL, "no colours", 0, false },
+    { "no-log-prefix", 0, CLI_FLAG, AT(no_log_prefix), NULL, "output without service names", 0,
+      false },
+    { "timestamps", 't', CLI_FLAG, AT(timestamps), NULL, "output with times", 0, false },
+};
+static const struct cli_option down_rows[] = {
+    { "volumes", 'v', CLI_FLAG, AT(volumes), NULL, "delete the stack's volumes too", 0, false },
+    { "timeout", 't', CLI_NUMBER, AT(timeout_s), "SECONDS",
+      "kill what has not stopped after this time (stop_grace_period)", SECONDS_MAX, false },
+};
+static const struct cli_option ps_rows[] = {
+    { "all", 'a', CLI_FLAG, AT(all), NULL, "also those that were stopped, or ended with 0", 0,
+      false },
+    { "quiet", 'q', CLI_FLAG, AT(quiet), NULL, "container ids only", 0, false },
+};
+static const struct cli_option logs_rows[] = {
+    { "follow", 'f', CLI_FLAG, AT(follow), NULL, "go on with what comes", 0, false },
+    { "tail", 'n', CLI_NUMBER, AT(tail), "N", "only the last N lines of each service, or \"all\"",
+      LINES_MAX, true },
+    { "timestamps", 't', CLI_FLAG, AT(timestamps), NULL, "with times", 0, false },
+    { "no-color", 0, CLI_FLAG, AT(no_color), NULL, "no colours", 0, false },
+    { "no-log-prefix", 0, CLI_FLAG, AT(no_log_prefix), NULL, "without service names", 0, false },
+};
+static const struct cli_option exec_rows[] = {
+    { "user", 'u', CLI_TEXT, AT(user), "USER", "run as UID, UID:GID", 0, false },
+    { "workdir", 'w', CLI_TEXT, AT(workdir), "DIR", "run in this directory", 0, false },
+    { "env", 'e', CLI_TEXTS, AT(env), "KEY=VALUE", "set a variable; may repeat", 0, false },
+    { "index", 0, CLI_NUMBER, AT(index), "N", "the replica (1)", REPLICA_MAX, false },
+    { "no-tty", 'T', CLI_FLAG, AT(no_tty), NULL, "no terminal (default when stdin is none)", 0,
+      false },
+    { "tty", 't', CLI_FLAG, AT(tty), NULL, "a terminal (default when stdin is one)", 0, false },
+    { "interactive", 'i', CLI_FLAG, AT(interactive), NULL, "stdin is always there: for `-it`", 0,
+      false },
+};
+
+#define NO_ROWS \
+    {           \
+        NULL, 0 \
+    }
+
+/* In the order of the help. */
+const struct cli_verb cli_verbs[] = {
+    { "run", "[FILE]", "start a stack and stay: progress, logs; Ctrl-C stops it", cli_verb_run,
+      ROWS(up_rows), 0, 1, false,
+      "The exit code is 0 after Ctrl-C; when all services ended by themselves it is the first\n"
+      "code that was not 0.\n" },
+    { "up", "[FILE]", "the same; with -d the stack goes on in the background", cli_verb_run,
+      ROWS(up_rows), 0, 1, false,
+      "With -d svc returns when every service was started (with --wait: is healthy). A stack that\n"
+      "is up already and whose file did not change is left as it is.\n" },
+    { "down", "", "stop a stack and remove everything but its volumes and logs", cli_verb_down,
+      ROWS(down_rows), 0, 0, false, NULL },
+    { "ps", "[SERVICE…]", "list what runs, how healthy, since when, and why not", cli_verb_ps,
+      ROWS(ps_rows), 0, WORDS_MAX, false, NULL },
+    { "logs", "[SERVICE…]", "print what services wrote", cli_verb_logs, ROWS(logs_rows), 0,
+      WORDS_MAX, false, NULL },
+    { "exec", "SERVICE COMMAND [ARG…]", "run a command in a running service", cli_verb_exec,
+      ROWS(exec_rows), 2, WORDS_MAX, true,
+      "The exit code is the command's. Options stand before SERVICE.\n" },
+    { "stop", "[SERVICE…]", "stop services, or all of them", cli_verb_stop, NO_ROWS, 0, WORDS_MAX,
+      false, NULL },
+    { "start", "[SERVICE…]", "start services that were stopped", cli_verb_start, NO_ROWS, 0,
+      WORDS_MAX, false, NULL },
+    { "restart", "[SERVICE…]", "stop services and start them again", cli_verb_restart, NO_ROWS, 0,
+      WORDS_MAX, false, NULL },
+    { "check", "[FILE]", "find the mistakes of a stack file, change nothing", cli_verb_check,
+      NO_ROWS, 0, 1, false, "The exit code is 2 when there are mistakes.\n" },
+    { "version", "", "print the version", cli_verb_version, NO_ROWS, 0, 0, false, NULL },
+    { "completion", "[bash]", "print a completion script for the shell", cli_verb_completion,
+      NO_ROWS, 0, 1, false, "For bash: source <(svc completion)\n" },
+    { "help", "[VERB]", "print help", cli_verb_help, NO_ROWS, 0, 1, false, NULL },
+};
+const size_t cli_verb_count = ARRAY_LEN(cli_verbs);
+
+const struct cli_verb *cli_verb_find(const char *name)
+{
+    for (size_t i = 0; i < cli_verb_count; i++) {
+        if (str_eq(cli_verbs[i].name, name))
+            return &cli_verbs[i];
+    }
+    return NULL;
+}
+
+/* What people say to similar programs. */
+static const struct {
+    const char *theirs, *ours;
+} habits[] = {
+    { "config", "check" }, { "list", "ps" },        { "ls", "ps" },    { "kill", "stop" },
+    { "rm", "down" },      { "status", "ps" },      { "log", "logs" }, { "shell", "exec" },
+    { "reload", "up" },    { "validate", "check" },
+};
+
+int cli_verb_unknown(const char *name, struct err *e)
+{
+    const char *names[SUGGESTIONS_MAX];
+    _Static_assert(ARRAY_LEN(cli_verbs) <= SUGGESTIONS_MAX, "room for all verbs");
+    for (size_t i = 0; i < cli_verb_count; i++)
+        names[i] = cli_verbs[i].name;
+    const char *nearest = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(habits); i++) {
+        if (str_eq(habits[i].theirs, name))
+            nearest = habits[i].ours;
+    }
+    if (!nearest)
+        nearest = str_nearest(name, names, cli_verb_count);
+    (void)err_input(e, "unknown command \"%s\"", name);
+    if (nearest)
+        err_hint(e, "did you mean \"%s\"?", nearest);
+    else
+        err_hint(e, "`svc help` lists the commands");
+    return -1;
+}

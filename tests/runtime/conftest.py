@@ -1,0 +1,48 @@
+"""Fixtures of the tests of svc-runtime."""
+import os
+
+import pytest
+
+from container import Container
+
+
+@pytest.fixture
+def new_container(needs_root, svc_runtime, scratch, busybox_rootfs):
+    """new_container(name=None): a Container with a bundle and a root of its own, removed after the test."""
+    made = []
+
+    def make(name=None):
+        bundle = os.path.join(scratch, f"bundle{len(made)}")
+        busybox_rootfs(os.path.join(bundle, "rootfs"))
+        made.append(Container(svc_runtime, os.path.join(scratch, "state"), bundle, name))
+        return made[-1]
+
+    yield make
+    for container in made:
+        container.delete("--force")
+
+
+@pytest.fixture
+def container(new_container):
+    return new_container()
+
+
+@pytest.fixture(params=["host ids", "user namespace"])
+def either(request, new_container):
+    """A container without and one with a user namespace."""
+    made = new_container()
+    return made.with_user_namespace() if request.param == "user namespace" else made
+
+
+@pytest.fixture
+def userns(new_container):
+    return new_container().with_user_namespace()
+
+
+@pytest.fixture
+def sleeper(new_container, wait_for):
+    """A running container whose program waits to be killed."""
+    made = new_container().with_user_namespace()
+    made.shell("trap 'exit 7' TERM; while :; do sleep 1; done")
+    made.created().start()
+    return made

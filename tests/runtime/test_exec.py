@@ -1,0 +1,111 @@
+"""`exec`: a further process in a running container."""
+import json
+import os
+
+import pytest
+
+from container import CAPABILITIES
+
+
+def process_file(container, **rest):
+    path = os.path.join(container.bundle, "process.json")
+    process = {"cwd": "/", "args": ["true"], "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}, **rest}
+    with open(path, "w") as file:
+        json.dump(process, file)
+    return path
+
+
+def test_it_is_in_every_namespace_of_the_container(sleeper):
+    names = ("pid", "net", "ipc", "uts", "mnt", "cgroup", "user")
+    out = sleeper.exec("sh", "-c", "for n in " + " ".join(names) + "; do readlink /proc/self/ns/$n; done; readlink /proc/self/root")
+    assert out.returncode == 0, out.stderr
+    pid = sleeper.state()["pid"]
+    assert out.stdout.split() == [os.readlink(f"/proc/{pid}/ns/{name}") for name in names] + ["/"]
+
+
+def test_it_is_in_the_cgroups_of_the_container(sleeper):
+    out = sleeper.exec("cat", "/proc/self/cgroup").stdout
+    assert out and all(line.endswith(":/") for line in out.splitlines())
+
+
+@pytest.mark.parametrize("script, status", [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137), ("kill -TERM $$", 143)])
+def test_its_exit_status(sleeper, script, status):
+    assert sleeper.exec("sh", "-c", script).returncode == status
+
+
+def test_it_takes_the_processes_rights_from_the_configuration(sleeper):
+    out = sleeper.exec("grep", "-E", "^(Cap|NoNewPrivs|Seccomp:)", "/proc/self/status").stdout
+    values = dict(line.split(":\t") for line in out.splitlines())
+    assert values["NoNewPrivs"] == "1" and int(values["CapInh"], 16) == 0
+    assert bin(int(values["CapEff"], 16)).count("1") == len(CAPABILITIES)
+
+
+def test_environment_working_directory_and_user(sleeper):
+    done = sleeper.exec("sh", "-c", "echo $NAME; pwd; id -u; id -g",
+                        options=("--env", "NAME=value", "-e", "B=2", "--cwd", "/etc", "--user", "nobody"))
+    assert done.stdout.split() == ["value", "/etc", "65534", "65534"]
+
+
+@pytest.mark.parametrize("user, ids", [("1000", "1000 0"), ("1000:2000", "1000 2000"), ("root:nogroup", "0 65534")])
+def test_users_by_number_and_name(sleeper, user, ids):
+    assert sleeper.exec("sh", "-c", "echo $(id -u) $(id -g)", options=("--user", user)).stdout == ids + "\n"
+
+
+@pytest.mark.parametrize("user", ["nosuchuser", "1000x", "-1", "0:", ":0", "1000:-1", "4294967295", "99999999999999999999"])
+def test_a_user_that_does_not_parse_is_nobody(sleeper, user):
+    done = sleeper.exec("id", options=(f"--user={user}",))
+    assert done.returncode == 255 and "uid" not in done.stdout
+
+
+def test_a_process_file(sleeper):
+    path = process_file(sleeper, args=["sh", "-c", "echo $X; id -u"], env=["PATH=/bin", "X=file"],
+                        user={"uid": 12, "gid": 13})
+    done = sleeper.call("exec", "--process", path, sleeper.id)
+    assert (done.returncode, done.stdout) == (0, "file\n12\n"), done.stderr
+
+
+def test_detached_with_a_pid_file(sleeper, wait_for):
+    path, pid_path = process_file(sleeper, args=["sleep", "100"]), os.path.join(sleeper.bundle, "exec.pid")
+    done = sleeper.call("exec", "--detach", "--pid-file", pid_path, "--process", path, sleeper.id)
+    assert done.returncode == 0, done.stderr
+    with open(pid_path) as file:
+        pid = int(file.read())
+    with open(f"/proc/{pid}/cmdline") as file:
+        assert file.read().startswith("sleep")
+    assert pid in json.loads(sleeper.call("ps", "--format", "json", sleeper.id).stdout)
+
+
+def test_what_is_not_found_has_the_words_clients_look_for(sleeper):
+    done = sleeper.exec("no-such-program")
+    assert done.returncode == 255 and "executable file not found in $PATH" in done.stderr
+    done = sleeper.exec("/no/such/program")
+    assert done.returncode == 255 and "no such file or directory" in done.stderr.lower()
+
+
+def test_a_stopped_container_is_refused(sleeper, wait_for):
+    sleeper.kill("TERM")
+    wait_for(lambda: sleeper.status() == "stopped", what="stopped")
+    done = sleeper.exec("true")
+    assert done.returncode == 255 and "stopped" in done.stderr
+
+
+def test_standard_input_is_passed_on(sleeper):
+    import subprocess
+    argv = [sleeper.program, "--root", sleeper.state_root, "exec", sleeper.id, "cat"]
+    assert subprocess.run(argv, input="typed\n", stdout=subprocess.PIPE, text=True, timeout=10).stdout == "typed\n"
+
+
+def test_preserved_files(sleeper):
+    reading, writing = os.pipe()
+    os.dup2(writing, 3)
+    try:
+        done = sleeper.exec("sh", "-c", "echo through >&3; ls /proc/self/fd", options=("--preserve-fds", "1"), pass_fds=(3,))
+        assert done.returncode == 0, done.stderr
+        assert os.read(reading, 100) == b"through\n"
+    finally:
+        for fd in (reading, writing, 3):
+            os.close(fd)
+
+
+def test_options_after_the_id_belong_to_the_program(sleeper):
+    assert sleeper.exec("echo", "--tty", "-x").stdout == "--tty -x\n"

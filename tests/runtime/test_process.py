@@ -1,0 +1,175 @@
+"""runtime-spec config.md §Process and the namespaces it runs in."""
+import os
+import resource
+
+import pytest
+
+
+def capability_sets(text):
+    return {line.split(":")[0]: int(line.split(":")[1], 16) for line in text.splitlines() if line.startswith("Cap")}
+
+
+def test_capabilities_are_exactly_those_of_the_configuration(either):
+    either.capabilities("CAP_CHOWN", "CAP_KILL").shell("grep ^Cap /proc/self/status")
+    sets = capability_sets(either.output())
+    want = 1 << 0 | 1 << 5
+    assert sets == {"CapInh": 0, "CapPrm": want, "CapEff": want, "CapBnd": want, "CapAmb": 0}
+
+
+def test_no_capabilities_object_gives_none(either):
+    del either.config["process"]["capabilities"]
+    sets = capability_sets(either.shell("grep ^Cap /proc/self/status").output())
+    assert set(sets.values()) == {0}
+
+
+def test_ambient_capabilities_reach_an_ordinary_user(either):
+    sets = either.config["process"]["capabilities"]
+    for kind in ("permitted", "effective", "bounding", "inheritable", "ambient"):
+        sets[kind] = ["CAP_NET_BIND_SERVICE"]
+    either.config["process"]["user"] = {"uid": 1000, "gid": 1000}
+    found = capability_sets(either.shell("grep ^Cap /proc/self/status").output())
+    assert set(found.values()) == {1 << 10}
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_no_new_privileges(either, wanted):
+    either.config["process"]["noNewPrivileges"] = wanted
+    assert either.shell("grep NoNewPrivs /proc/self/status").output().split() == ["NoNewPrivs:", str(int(wanted))]
+
+
+def test_user_groups_and_umask(either):
+    either.config["process"]["user"] = {"uid": 1234, "gid": 2345, "additionalGids": [10, 20], "umask": 0o027}
+    out = either.shell("id -u; id -g; id -G; umask").output().splitlines()
+    assert out[:2] == ["1234", "2345"]
+    assert set(out[2].split()) == {"2345", "10", "20"}
+    assert out[3] == "0027"
+
+
+def test_environment_and_arguments_are_as_given(either):
+    either.config["process"]["env"] = ["PATH=/bin", "A=1 2", "HOME=/h"]
+    either.config["process"]["args"] = ["env"]
+    assert sorted(either.output().splitlines()) == ["A=1 2", "HOME=/h", "PATH=/bin"]
+
+
+def test_the_working_directory(either):
+    either.config["process"]["cwd"] = "/etc"
+    assert either.shell("pwd").output() == "/etc\n"
+
+
+def test_resource_limits(either):
+    hard = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 512)
+    either.config["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 64, "hard": hard},
+                                           {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}]
+    assert either.shell("ulimit -n; ulimit -H -n; ulimit -c").output().split() == ["64", str(hard), "0"]
+
+
+def test_oom_score_is_raised(either):
+    either.config["process"]["oomScoreAdj"] = 500
+    assert either.shell("cat /proc/self/oom_score_adj").output() == "500\n"
+
+
+def test_host_and_domain_name(either):
+    either.config["domainname"] = "example.org"
+    assert either.shell("hostname; cat /proc/sys/kernel/domainname").output().split() == ["box", "example.org"]
+
+
+def test_it_is_pid_1_and_sees_nobody_else(either):
+    assert either.shell("echo $$; ls -d /proc/[0-9]*").output().split()[:2] == ["1", "/proc/1"]
+
+
+def test_all_namespaces_are_its_own(userns):
+    userns.config["linux"]["namespaces"].append({"type": "time"})
+    names = ("pid", "net", "ipc", "uts", "mnt", "cgroup", "user", "time")
+    out = userns.shell("for n in " + " ".join(names) + "; do readlink /proc/self/ns/$n; done").output().split()
+    assert not set(out) & {os.readlink(f"/proc/self/ns/{name}") for name in names}
+    assert len(out) == len(names)
+
+
+def test_the_user_namespace_maps_root_to_nobody_of_the_host(userns):
+    assert userns.shell("cat /proc/self/uid_map").output().split() == ["0", "1200000000", "65536"]
+    userns.shell("sleep 100").created().start()
+    assert os.stat(f"/proc/{userns.state()['pid']}").st_uid in (0, 1200000000)
+    with open(f"/proc/{userns.state()['pid']}/status") as file:
+        assert "Uid:\t1200000000\t" in file.read()
+
+
+def test_joins_a_namespace_by_path(sleeper, new_container):
+    pid = sleeper.state()["pid"]
+    other = new_container()
+    spaces = other.config["linux"]["namespaces"]
+    for entry in spaces:
+        if entry["type"] in ("network", "ipc", "uts"):
+            name = {"network": "net"}.get(entry["type"], entry["type"])
+            entry["path"] = f"/proc/{pid}/ns/{name}"
+    del other.config["hostname"]
+    other.config["mounts"] = [m for m in other.config["mounts"] if m["type"] not in ("sysfs", "mqueue")]
+    other.config["linux"]["maskedPaths"] = ["/proc/keys"]
+    out = other.shell("readlink /proc/self/ns/net /proc/self/ns/ipc /proc/self/ns/uts").output().split()
+    assert out == [os.readlink(f"/proc/{pid}/ns/{name}") for name in ("net", "ipc", "uts")]
+
+
+def test_joins_a_pid_namespace_by_path(sleeper, new_container):
+    other = new_container()
+    for entry in other.config["linux"]["namespaces"]:
+        if entry["type"] == "pid":
+            entry["path"] = f"/proc/{sleeper.state()['pid']}/ns/pid"
+    out = other.shell("echo $$; cat /proc/1/comm").output().split()
+    assert int(out[0]) > 1 and out[1] == "sh"
+
+
+def test_time_offsets(container):
+    container.config["linux"]["namespaces"].append({"type": "time"})
+    container.config["linux"]["timeOffsets"] = {"boottime": {"secs": 1_000_000, "nanosecs": 0}}
+    with open("/proc/uptime") as file:
+        before = float(file.read().split()[0])
+    assert float(container.shell("cat /proc/uptime").output().split()[0]) - before >= 999_999
+
+
+def test_sysctls_of_its_namespaces(either):
+    either.config["linux"]["sysctl"] = {"net.ipv4.ip_forward": "1", "kernel.shm_rmid_forced": "1"}
+    out = either.shell("cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shm_rmid_forced").output()
+    assert out.split() == ["1", "1"]
+    with open("/proc/sys/kernel/shm_rmid_forced") as file:
+        assert file.read() == "0\n"
+
+
+@pytest.mark.parametrize("name", ["kernel.panic", "vm.swappiness", "net/../kernel/panic", "kernel.../x"])
+def test_sysctls_of_the_whole_machine_are_refused(container, name):
+    container.config["linux"]["sysctl"] = {name: "1"}
+    assert "sysctl" in container.error()
+
+
+def test_loopback_is_up(either):
+    assert "UP" in either.shell("ip link show lo").output().split(">")[0]
+
+
+def test_cgroup_limits_and_namespace(either):
+    either.config["linux"]["resources"] = {"pids": {"limit": 33}, "memory": {"limit": 64 << 20}}
+    out = either.shell("cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null ||"
+                       " cat /sys/fs/cgroup/pids.max /sys/fs/cgroup/memory.max; cat /proc/self/cgroup").output()
+    lines = out.splitlines()
+    assert lines[:2] == ["33", str(64 << 20)]
+    assert all(line.endswith(":/") for line in lines[2:]), lines
+
+
+def test_the_pids_limit_holds(either):
+    either.config["linux"]["resources"] = {"pids": {"limit": 5}}
+    done = either.shell("for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; echo all").run()
+    assert "all" not in done.stdout
+
+
+def test_seccomp_verdicts(either):
+    either.config["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"],
+        "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}
+    for privileges in (True, False):
+        either.config["process"]["noNewPrivileges"] = privileges
+        either.shell("grep Seccomp: /proc/self/status; mkdir /tmp/x 2>&1; true")
+        out = either.output()
+        assert out.split()[:2] == ["Seccomp:", "2"]
+        assert "No space left on device" in out
+
+
+def test_standard_streams_can_be_opened_again_by_an_ordinary_user(either):
+    either.config["process"]["user"] = {"uid": 1000, "gid": 1000}
+    assert either.shell("echo again > /dev/stdout").output() == "again\n"
