@@ -29,7 +29,7 @@ LDFLAGS_release := -static-pie -Wl,--no-warnings
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_fuzz := -fsanitize=address,undefined,fuzzer
 LDFLAGS_cover := --coverage
-CPPFLAGS := -D_GNU_SOURCE -I. $(shell pkg-config --cflags libnl-3.0 libnl-route-3.0 2>/dev/null)
+CPPFLAGS := -D_GNU_SOURCE -I.
 CFLAGS := -std=gnu17 -fPIE -fstack-protector-strong $(CFLAGS_$(MODE)) $(WARN)
 LDFLAGS := $(LDFLAGS_$(MODE)) -Wl,-z,relro,-z,now
 
@@ -37,7 +37,7 @@ LDFLAGS := $(LDFLAGS_$(MODE)) -Wl,-z,relro,-z,now
 # rank table of the house: `make lint` holds every #include against it.
 UNITS := runtime/base specs netns supervisor/loop supervisor/http runtime supervisor/sandbox \
          supervisor/ctl supervisor/health supervisor/logs supervisor/proxy supervisor/stack \
-         supervisor/cli supervisor
+         supervisor/keeper supervisor/cli supervisor
 uses_runtime/base :=
 uses_specs := runtime/base
 uses_netns := runtime/base
@@ -49,13 +49,14 @@ uses_supervisor/ctl := supervisor/loop supervisor/http specs runtime/base
 uses_supervisor/health := supervisor/loop supervisor/http supervisor/sandbox specs runtime/base
 uses_supervisor/logs := supervisor/loop specs runtime/base
 uses_supervisor/proxy := supervisor/loop supervisor/http supervisor/sandbox runtime/base
-uses_supervisor/stack := supervisor/proxy supervisor/health supervisor/logs supervisor/ctl \
+uses_supervisor/keeper := runtime/base
+uses_supervisor/stack := supervisor/keeper supervisor/proxy supervisor/health supervisor/logs supervisor/ctl \
                          supervisor/sandbox netns supervisor/loop supervisor/http specs runtime/base
 uses_supervisor/cli := supervisor/ctl supervisor/loop supervisor/http specs runtime/base
-uses_supervisor := supervisor/cli supervisor/stack supervisor/proxy supervisor/health \
+uses_supervisor := supervisor/keeper supervisor/cli supervisor/stack supervisor/proxy supervisor/health \
                    supervisor/logs supervisor/ctl supervisor/sandbox netns supervisor/loop \
                    supervisor/http specs runtime/base
-LIBS := -lseccomp -lcap -lnl-route-3 -lnl-3 -lyajl_s -lpthread
+LIBS := -lseccomp -lcap -lyajl_s -lpthread
 
 # Fuzz targets: tests/fuzz/NAME_fuzz.c, its seeds in tests/fuzz/corpus/NAME/, the unit it feeds.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))

@@ -94,6 +94,7 @@ static void fill_state(struct launch *l)
         .created = now_text(a),
         .cgroup = "",
         .annotations = c->annotations,
+        .has_later_hooks = c->hooks[OCI_HOOK_POSTSTART].count || c->hooks[OCI_HOOK_POSTSTOP].count,
         .owner_uid = (uint32_t)getuid(),
     };
 }
@@ -407,11 +408,11 @@ static int run_later_hooks(struct container *c, enum oci_hook_kind kind, const c
     struct oci_config config = { 0 };
     auto_buf struct buf text;
     struct json_writer w;
+    buf_init(&text, STATE_TEXT_MAX);
+    if (!c->state.has_later_hooks)
+        return 0;
     if (container_load_config(c, &config, e) < 0)
         return -1;
-    if (!config.hooks[kind].count)
-        return 0;
-    buf_init(&text, STATE_TEXT_MAX);
     json_writer_init(&w, &text, 0);
     oci_state_write(&w, &c->state, status);
     return hooks_run(&config.hooks[kind], name, text.data, text.len, e);

@@ -42,20 +42,21 @@ static const struct verb {
     const char *name;
     verb_fn *run;
     const char *summary;
+    int failure; /* exit code, as runc has it: clients look at the words */
 } verbs[] = {
-    { "create", verb_create, "create a container that waits to be started" },
-    { "delete", verb_delete, "remove a stopped container" },
-    { "exec", verb_exec, "run one more process in a container" },
-    { "features", verb_features, "what this runtime can, as JSON" },
-    { "kill", verb_kill, "send a signal" },
-    { "list", verb_list, "list the containers" },
-    { "pause", verb_pause, "freeze all processes of a container" },
-    { "ps", verb_ps, "list the processes of a container" },
-    { "resume", verb_resume, "thaw a paused container" },
-    { "run", verb_run, "create, start, wait, delete" },
-    { "spec", verb_spec, "write an example config.json" },
-    { "start", verb_start, "start a created container" },
-    { "state", verb_state, "print the state of a container, as JSON" },
+    { "create", verb_create, "create a container that waits to be started", 1 },
+    { "delete", verb_delete, "remove a stopped container", 1 },
+    { "exec", verb_exec, "run one more process in a container", 255 },
+    { "features", verb_features, "what this runtime can, as JSON", 1 },
+    { "kill", verb_kill, "send a signal", 1 },
+    { "list", verb_list, "list the containers", 1 },
+    { "pause", verb_pause, "freeze all processes of a container", 1 },
+    { "ps", verb_ps, "list the processes of a container", 1 },
+    { "resume", verb_resume, "thaw a paused container", 1 },
+    { "run", verb_run, "create, start, wait, delete", 1 },
+    { "spec", verb_spec, "write an example config.json", 1 },
+    { "start", verb_start, "start a created container", 1 },
+    { "state", verb_state, "print the state of a container, as JSON", 1 },
 };
 
 int verb_check_words(const char *verb, int count, int min, int max, const char *usage,
@@ -129,14 +130,13 @@ static void write_log(const struct runtime *rt, const char *msg)
     (void)!fd_write_all(fd, line.data, line.len);
 }
 
-static int report(const struct runtime *rt, const struct err *e)
+static void report(const struct runtime *rt, const struct err *e)
 {
     char text[ERR_LINE_MAX];
     err_line(e, text, sizeof(text));
     (void)dprintf(STDERR_FILENO, "svc-runtime: %s\n", text);
     if (rt->log_path)
         write_log(rt, text);
-    return 1; /* as runc: clients look at the words, not at the code */
 }
 
 static int check_globals(const struct globals *g, struct runtime *rt, struct err *e)
@@ -179,8 +179,10 @@ int main(int argc, char **argv)
     secure_fds();
     int words =
         options_parse(rows, ARRAY_LEN(rows), OPTIONS_FIRST_STOPS, argc - 1, argv + 1, &g, &e);
-    if (words < 0 || check_globals(&g, &rt, &e) < 0)
-        return report(&rt, &e);
+    if (words < 0 || check_globals(&g, &rt, &e) < 0) {
+        report(&rt, &e);
+        return EXIT_FAILURE;
+    }
     log_open(STDERR_FILENO, rt.is_debug ? LOG_DEBUG : LOG_WARN);
     if (g.version) {
         print_version();
@@ -192,5 +194,8 @@ int main(int argc, char **argv)
     }
     const struct verb *verb = find_verb(argv[1], &e);
     int code = verb ? verb->run(&rt, words, argv + 1, &e) : -1;
-    return code < 0 ? report(&rt, &e) : code;
+    if (code >= 0)
+        return code;
+    report(&rt, &e);
+    return verb ? verb->failure : EXIT_FAILURE;
 }

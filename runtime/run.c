@@ -1,26 +1,16 @@
 /* `run`: create, start, wait, delete. The exit code is the program's, 128 + signal when one ended
  * it. */
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "runtime/base/fd.h"
 #include "runtime/create_options.h"
-#include "runtime/terminal.h"
+#include "runtime/foreground.h"
 #include "runtime/verbs.h"
-
-static int exit_code(int status)
-{
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
 
 static int start_and_wait(const struct runtime *rt, const struct create_options *o,
                           struct container *c, int pidfd, struct err *e)
 {
-    int status = 0;
+    int code = 0;
     if (launch_start(c, e) < 0) {
         struct err ignored;
         (void)!launch_delete(rt, c, &ignored); /* e says why it did not start */
@@ -28,11 +18,11 @@ static int start_and_wait(const struct runtime *rt, const struct create_options 
     }
     if (o->detach)
         return 0;
-    if (terminal_wait_forwarding(c->state.pid, pidfd, &status, e) < 0)
+    if (foreground_wait(c->state.pid, pidfd, -1, &code, e) < 0)
         return -1;
     if (!o->keep && launch_delete(rt, c, e) < 0)
         return -1;
-    return exit_code(status);
+    return code;
 }
 
 int verb_run(const struct runtime *rt, int argc, char **argv, struct err *e)

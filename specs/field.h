@@ -56,6 +56,18 @@ struct field {
     const char *doc; /* one line */
 };
 
+/* Rows of keys that later versions will know. One of our own is refused with "x-" too: it must not
+ * pass for a note of the user's. */
+#define FIELD_LATER_DOC "not supported yet, it comes in a later version of svc"
+#define FIELD_LATER(name)                                          \
+    {                                                              \
+        .key = name, .kind = FIELD_REFUSED, .doc = FIELD_LATER_DOC \
+    }
+#define FIELD_OURS_LATER(name)                                                          \
+    {                                                                                   \
+        .key = name, .kind = FIELD_REFUSED, .flags = FIELD_OURS, .doc = FIELD_LATER_DOC \
+    }
+
 /* Decodes OBJ, which must be an object, by ROWS. -1 when it is none. */
 int field_decode(struct field_ctx *ctx, const struct json *obj, const struct field *rows,
                  size_t count, void *base);

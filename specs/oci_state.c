@@ -51,6 +51,7 @@ int oci_state_save(int dir_fd, const struct oci_state *s, struct err *e)
     json_put_u64(&w, "startTicks", s->start_ticks);
     json_put_string(&w, "cgroup", s->cgroup);
     json_put_u64(&w, "ownerUid", s->owner_uid);
+    json_put_bool(&w, "laterHooks", s->has_later_hooks);
     json_end_object(&w);
     if (text.overflow)
         return err_input(e, "the state of %s is larger than %d bytes", s->id, STATE_BYTES_MAX);
@@ -77,6 +78,7 @@ int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct er
         oci_read_string(&r, "created", &out->created) < 0 ||
         oci_read_string(&r, "cgroup", &out->cgroup) < 0 ||
         oci_read_u32(&r, "ownerUid", &out->owner_uid) < 0 ||
+        oci_read_bool(&r, "laterHooks", &out->has_later_hooks) < 0 ||
         oci_read_pairs(&r, "annotations", &out->annotations) < 0)
         return -1;
     out->pid = (pid_t)pid;

@@ -17,6 +17,7 @@ struct oci_state {
     const char *cgroup;  /* cgroup_to_string */
     struct oci_pairs annotations;
     uint32_t owner_uid;
+    bool has_later_hooks; /* poststart or poststop: `start` and `delete` need the config */
 };
 
 #define OCI_VERSION "1.2.0"

@@ -228,17 +228,6 @@ static void keep_proxy(struct field_ctx *ctx, const struct json *node, void *bas
     ((struct top_draft *)base)->proxy = node;
 }
 
-#define LATER(key) /* "x-…" of these must not pass for a note of the user's. */
-#define OURS_LATER(key)                                                                    \
-    {                                                                                      \
-        key, FIELD_REFUSED, .flags = FIELD_OURS,                                           \
-                            .doc = "not supported yet, it comes in a later version of svc" \
-    }
-
-{
-    key, FIELD_REFUSED, .doc = "not supported yet, it comes in a later version of svc"
-}
-
 static const struct field top_fields[] = {
     { "name", FIELD_ACCEPTED, .doc = "of the stack; the directory's when left out" },
     { "services", FIELD_CALL, .call = keep_services, .flags = FIELD_NEED,
@@ -247,13 +236,13 @@ static const struct field top_fields[] = {
     { "networks", FIELD_CALL, .call = keep_networks, .doc = "networks of the stack" },
     { "proxy", FIELD_CALL, .call = keep_proxy, .flags = FIELD_OURS, .doc = "the front door" },
     { "version", FIELD_CALL, .call = decode_version, .doc = "of old Compose files" },
-    LATER("secrets"),
-    LATER("configs"),
-    LATER("include"),
-    LATER("models"),
-    OURS_LATER("egress"),
-    LATER("logging"),
-    OURS_LATER("metrics"),
+    FIELD_LATER("secrets"),
+    FIELD_LATER("configs"),
+    FIELD_LATER("include"),
+    FIELD_LATER("models"),
+    FIELD_OURS_LATER("egress"),
+    FIELD_LATER("logging"),
+    FIELD_OURS_LATER("metrics"),
 };
 
 /* Names first: services refer to each other in any order. */

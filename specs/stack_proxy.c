@@ -99,10 +99,6 @@ static void keep_files(struct field_ctx *ctx, const struct json *node, void *bas
 }
 
 #define ROUTE(member) offsetof(struct route_draft, member)
-#define LATER(key)                                                                         \
-    {                                                                                      \
-        key, FIELD_REFUSED, .doc = "not supported yet, it comes in a later version of svc" \
-    }
 
 static const struct field timeout_fields[] = {
     { "connect", FIELD_DURATION, ROUTE(r.connect_timeout_ms), .min = 1,
@@ -111,7 +107,7 @@ static const struct field timeout_fields[] = {
       .doc = "for the head of the answer, 120s" },
     { "idle", FIELD_DURATION, ROUTE(r.idle_timeout_ms), .min = 1,
       .doc = "of a connection without traffic, 60s" },
-    LATER("hold"),
+    FIELD_LATER("hold"),
 };
 static const struct field route_fields[] = {
     { "path", FIELD_STRING, ROUTE(path), .doc = "a prefix, or \"=/exact\"" },
@@ -122,15 +118,15 @@ static const struct field route_fields[] = {
     { "strip", FIELD_BOOL, ROUTE(r.strip_prefix), .doc = "the service does not see the prefix" },
     { "timeouts", FIELD_OBJECT, .rows = timeout_fields, .row_count = ARRAY_LEN(timeout_fields),
       .doc = "connect, response, idle" },
-    LATER("balance"),
-    LATER("retries"),
-    LATER("cors"),
-    LATER("limits"),
-    LATER("buffering"),
-    LATER("basic_auth"),
-    LATER("allow"),
-    LATER("deny"),
-    LATER("headers"),
+    FIELD_LATER("balance"),
+    FIELD_LATER("retries"),
+    FIELD_LATER("cors"),
+    FIELD_LATER("limits"),
+    FIELD_LATER("buffering"),
+    FIELD_LATER("basic_auth"),
+    FIELD_LATER("allow"),
+    FIELD_LATER("deny"),
+    FIELD_LATER("headers"),
 };
 
 struct files_draft {
@@ -143,10 +139,10 @@ static const struct field files_fields[] = {
       .doc = "served for a directory, index.html" },
     { "expires", FIELD_TEXT, offsetof(struct files_draft, expires),
       .doc = "how long browsers may keep it, such as \"30d\"" },
-    LATER("spa"),
-    LATER("cache"),
-    LATER("path"),
-    LATER("image"),
+    FIELD_LATER("spa"),
+    FIELD_LATER("cache"),
+    FIELD_LATER("path"),
+    FIELD_LATER("image"),
 };
 
 static void decode_expires(struct field_ctx *ctx, const struct json *node, const char *text,
@@ -361,9 +357,9 @@ static void decode_default_timeouts(struct field_ctx *ctx, const struct json *no
 static const struct field proxy_limit_fields[] = {
     { "body", FIELD_SIZE, offsetof(struct proxy_draft, body_max_bytes), .min = 0,
       .doc = "of a request, 50m" },
-    LATER("header"),
-    LATER("rate"),
-    LATER("connections_per_client"),
+    FIELD_LATER("header"),
+    FIELD_LATER("rate"),
+    FIELD_LATER("connections_per_client"),
 };
 static const struct field proxy_fields[] = {
     { "listen", FIELD_CALL, .call = decode_listen, .flags = FIELD_NEED,
@@ -373,15 +369,15 @@ static const struct field proxy_fields[] = {
     { "timeouts", FIELD_CALL, .call = decode_default_timeouts, .doc = "for all routes" },
     { "limits", FIELD_OBJECT, .rows = proxy_limit_fields,
       .row_count = ARRAY_LEN(proxy_limit_fields), .doc = "body" },
-    LATER("hosts"),
-    LATER("canonical_host"),
-    LATER("trusted_proxies"),
-    LATER("compress"),
-    LATER("security_headers"),
-    LATER("access_log"),
-    LATER("errors"),
-    LATER("tls"),
-    LATER("acme"),
+    FIELD_LATER("hosts"),
+    FIELD_LATER("canonical_host"),
+    FIELD_LATER("trusted_proxies"),
+    FIELD_LATER("compress"),
+    FIELD_LATER("security_headers"),
+    FIELD_LATER("access_log"),
+    FIELD_LATER("errors"),
+    FIELD_LATER("tls"),
+    FIELD_LATER("acme"),
 };
 
 void decode_proxy(struct field_ctx *ctx, const struct json *node, void *base)

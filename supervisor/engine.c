@@ -13,7 +13,7 @@
 #include "runtime/base/str.h"
 #include "supervisor/ctl/paths.h"
 #include "supervisor/ctl/server.h"
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 #include "supervisor/stack/api.h"
 #include "supervisor/stack/lifecycle.h"
 #include "supervisor/stack/replica.h"
@@ -32,6 +32,7 @@ struct engine {
     bool is_ready; /* the replay is over, the project was opened, or failed to be */
     bool is_over;  /* finish was called */
     struct loop_timer give_up;
+    uint64_t seen_seq, acked_seq; /* of exits */
     unsigned signals;
     int exit_code;
 };
@@ -144,12 +145,25 @@ static void fail(struct engine *g, const struct err *e)
     loop_timer_in_ms(g->loop, &g->give_up, GIVE_UP_MS);
 }
 
+/* Only what the journal has is acknowledged: an engine that dies before is told again. */
+static void acknowledge(struct engine *g)
+{
+    struct err e;
+    if (g->seen_seq == g->acked_seq)
+        return;
+    g->acked_seq = g->seen_seq;
+    if (keeper_ack(KEEPER_CHANNEL_FD, g->acked_seq, &e) < 0)
+        log_err(LOG_WARN, NULL, "keeper.ack", &e);
+}
+
 static void before_sleep(void *self)
 {
     struct engine *g = self;
     if (g->is_ready && !g->is_over && project_settle(&g->project)) {
         finish(g);
     }
+    if (g->is_ready)
+        acknowledge(g);
 }
 
 /* ---- messages of the keeper ---- */
@@ -162,6 +176,8 @@ static void on_ready(struct engine *g, int earlier_engines)
     log_event(LOG_INFO, NULL, "engine.started", "project=%s pid=%d resumed=%d", p->stack->name,
               (int)getpid(), is_resumed);
     g->is_ready = true;
+    /* The prober outlives engines: an answer to the one before must not fit a probe of ours. */
+    p->next_probe_id = (uint64_t)(earlier_engines + 1) << 32;
     if (project_open(p, &g->replay, is_resumed, &e) < 0)
         fail(g, &e);
     replay_done(g);
@@ -169,15 +185,13 @@ static void on_ready(struct engine *g, int earlier_engines)
 
 static void on_exited(struct engine *g, const struct keeper_message *m)
 {
-    struct err e;
     if (!g->is_ready) {
         keep_exit(&g->replay, m);
     } else {
         struct child_end end = { m->tag, m->status, 0, m->when_ns };
         project_on_exit(&g->project, &end, m->pid);
     }
-    if (keeper_ack(KEEPER_CHANNEL_FD, m->seq, &e) < 0)
-        log_err(LOG_WARN, NULL, "keeper.ack", &e);
+    g->seen_seq = m->seq;
 }
 
 static void on_signal(struct engine *g)

@@ -5,7 +5,7 @@
 #include "supervisor/cli/cli.h"
 #include "supervisor/engine.h"
 #include "supervisor/health/prober.h"
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 #include "supervisor/proxy/proxy.h"
 
 static const struct role {

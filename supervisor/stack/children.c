@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "runtime/base/mem.h"
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 
 struct waiting {
     uint64_t tag; /* 0: free slot */

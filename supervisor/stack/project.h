@@ -11,7 +11,7 @@
 #include "runtime/base/limits.h"
 #include "specs/stack.h"
 #include "supervisor/health/health.h"
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 #include "supervisor/logs/logs.h"
 #include "supervisor/loop/loop.h"
 #include "supervisor/stack/accounts.h"

@@ -11,10 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/base/fd.h"
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/str.h"
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 #include "supervisor/stack/cgroups.h"
 #include "supervisor/stack/front.h"
 #include "supervisor/stack/order.h"
@@ -95,6 +96,11 @@ static int open_log_pipe(struct replica *r, enum logs_stream stream, int *write_
     if (pipe2(ends, O_CLOEXEC) < 0)
         return err_sys(e, errno, "make a log pipe");
     *write_fd = ends[1];
+    /* The container's user may open /dev/stdout anew, which checks the pipe's owner. */
+    if (fchown(ends[1], r->id_base + r->account.uid, r->id_base + r->account.gid) < 0) {
+        fd_close(&ends[0]);
+        return err_sys(e, errno, "give the log pipe to user %u", r->account.uid);
+    }
     char name[KEEPER_NAME_MAX];
     pipe_name(r, stream, name);
     if (keeper_hold(p->keeper, name, ends[0], e) < 0) {

@@ -8,7 +8,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/log.h"
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 
 enum {
     BACKOFF_FIRST_MS = 10,

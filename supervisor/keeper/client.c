@@ -3,7 +3,7 @@
 #include <poll.h>
 
 #include "runtime/base/str.h"
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 
 static int send_named(int channel, const struct keeper_message *m, const int *fd, struct err *e)
 {

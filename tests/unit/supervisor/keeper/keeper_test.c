@@ -1,7 +1,7 @@
 /* The keeper with real processes. Its engine is this program too (`@engine`): a stand-in that hands
  * its end of the channel to the test over its standard input and waits to be killed, so that the
  * test itself speaks as the engine. */
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>

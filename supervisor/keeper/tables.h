@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 
 struct keeper_held {
     int fd;

@@ -1,4 +1,4 @@
-#include "supervisor/keeper_tables.h"
+#include "supervisor/keeper/tables.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -4,7 +4,7 @@
  * children, replies to spawn requests, exits, READY, signals. So a reply precedes the exit of the
  * same child, and an engine that sends without reading cannot make both sides wait for each other.
  */
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,8 @@
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/str.h"
-#include "supervisor/keeper_child.h"
-#include "supervisor/keeper_tables.h"
+#include "supervisor/keeper/child.h"
+#include "supervisor/keeper/tables.h"
 
 enum {
     REPLIES_MAX = 1024,

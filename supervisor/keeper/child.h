@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <sys/resource.h>
 
-#include "supervisor/keeper.h"
+#include "supervisor/keeper/keeper.h"
 
 enum {
     KEEPER_STRINGS_MAX = 2048, /* argv and envp together */

@@ -1,4 +1,4 @@
-#include "supervisor/keeper_child.h"
+#include "supervisor/keeper/child.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,183 @@
+#include "runtime/enter.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/namespaces.h"
+#include "runtime/sync.h"
+#include "runtime/terminal.h"
+
+#define KEYCTL_JOIN_SESSION_KEYRING 1
+
+struct enter {
+    struct payload payload;
+    struct cgroup *cgroup;
+    struct cgroup_join join;
+    uint64_t namespaces; /* CLONE_NEW* in which the container differs from us */
+    int init_pidfd;      /* of the container's first process */
+    int console_fd;
+    int sync_fd; /* the child's end */
+};
+
+/* ---- child ---- */
+
+static int enter_namespaces(const struct enter *n, struct err *e)
+{
+    /* Cgroups first: moving needs the rights of the caller. The pid namespace came with the clone,
+     * since only children enter one. */
+    int others = (int)(n->namespaces & ~(uint64_t)CLONE_NEWPID);
+    if (cgroup_join_self(&n->join, e) < 0)
+        return -1;
+    if (others && setns(n->init_pidfd, others) < 0)
+        return err_sys(e, errno, "join the namespaces of the container");
+    if (!(n->namespaces & CLONE_NEWUSER))
+        return 0;
+    if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 ||
+        syscall(SYS_setresuid, 0, 0, 0) < 0)
+        return err_sys(e, errno, "become root of the user namespace");
+    return 0;
+}
+
+static int open_terminal(struct enter *n, struct err *e)
+{
+    const struct oci_process *process = n->payload.process;
+    if (!process->terminal)
+        return 0;
+    auto_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    auto_fd int master = -1;
+    if (root < 0)
+        return err_sys(e, errno, "open the container's root");
+    if (terminal_open(root, process->console_height, process->console_width, &master,
+                      &n->payload.terminal_fd, e) < 0)
+        return -1;
+    return terminal_send(n->console_fd, master, "/dev/ptmx", e);
+}
+
+_Noreturn static void child(struct enter *n)
+{
+    struct err e = { 0 };
+    /* Should the caller die meanwhile, the program never begins. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_DUMPABLE, 0) == 0 &&
+        enter_namespaces(n, &e) == 0) {
+        /* Not fatal: a kernel without keyrings, or a quota that is used up (keyrings(7)). */
+        (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+        if (payload_find(&n->payload, &e) == 0 && open_terminal(n, &e) == 0 &&
+            prctl(PR_SET_PDEATHSIG, 0) == 0)
+            (void)payload_exec(&n->payload, &e);
+    }
+    if (e.kind == ERR_NONE)
+        (void)err_sys(&e, errno, "prepare the process");
+    sync_send_failure(n->sync_fd, &e);
+    _exit(1);
+}
+
+/* ---- parent ---- */
+
+static int open_container(const struct container *c, const struct oci_config *config,
+                          const struct enter_options *options, struct enter *n, struct err *e)
+{
+    if (payload_plan_init(config, options->process, options->preserve_fds, &n->payload, e) < 0)
+        return -1;
+    n->payload.is_init_wanted = false; /* that is for pid 1 */
+    n->init_pidfd = container_open_pidfd(c, e);
+    if (n->init_pidfd < 0 || namespaces_differing(c->state.pid, &n->namespaces, e) < 0)
+        return -1;
+    if (!c->state.cgroup[0])
+        return 0;
+    if (container_open_cgroup(c, &n->cgroup, e) < 0)
+        return -1;
+    return cgroup_join_open(n->cgroup, false, &n->join, e);
+}
+
+static pid_t clone_child(const struct enter *n, int *pidfd)
+{
+    int v2 = n->cgroup ? cgroup_v2_fd(n->cgroup) : -1;
+    struct clone_args args = {
+        .flags = CLONE_PIDFD | (v2 >= 0 ? CLONE_INTO_CGROUP : 0),
+        .pidfd = (uint64_t)(uintptr_t)pidfd,
+        .exit_signal = SIGCHLD,
+        .cgroup = v2 >= 0 ? (uint64_t)(unsigned)v2 : 0,
+    };
+    return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* Our own pid namespace stays what it is: this is for children, and is set back after. */
+static int set_pid_namespace(const struct enter *n, int fd, struct err *e)
+{
+    if ((n->namespaces & CLONE_NEWPID) && setns(fd, CLONE_NEWPID) < 0)
+        return err_sys(e, errno, "join the pid namespace of the container");
+    return 0;
+}
+
+static int clone_into(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
+{
+    auto_fd int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    if (own < 0)
+        return err_sys(e, errno, "open /proc/self/ns/pid");
+    if (set_pid_namespace(n, n->init_pidfd, e) < 0)
+        return -1;
+    *pid = clone_child(n, pidfd);
+    if (*pid == 0)
+        child(n);
+    int errnum = errno;
+    if (set_pid_namespace(n, own, e) < 0)
+        return -1;
+    return *pid < 0 ? err_sys(e, errnum, "clone into the container") : 0;
+}
+
+/* End of file says that execve closed the child's end. */
+static int wait_for_exec(int sync_fd, pid_t pid, struct err *e)
+{
+    struct sync_message message;
+    ssize_t n;
+    do
+        n = recv(sync_fd, &message, sizeof(message), 0);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return 0;
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+    if (n != (ssize_t)sizeof(message) || message.type != SYNC_FAILED)
+        return err_internal(e, "unexpected message from the process in the container");
+    *e = message.err;
+    return -1;
+}
+
+static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_sys(e, errno, "make a socket pair");
+    auto_fd int ours = pair[0];
+    n->sync_fd = pair[1];
+    int result = clone_into(n, pid, pidfd, e);
+    fd_close(&n->sync_fd);
+    return result < 0 ? -1 : wait_for_exec(ours, *pid, e);
+}
+
+int enter_container(const struct container *c, const struct oci_config *config,
+                    const struct enter_options *options, pid_t *pid, int *pidfd, struct err *e)
+{
+    struct enter n = { .init_pidfd = -1, .console_fd = options->console_fd, .sync_fd = -1 };
+    int fd = -1;
+    int result = open_container(c, config, options, &n, e);
+    if (result == 0)
+        result = enter_with(&n, pid, &fd, e);
+    if (result == 0)
+        *pidfd = take_fd(&fd);
+    fd_close(&fd);
+    fd_close(&n.init_pidfd);
+    cgroup_join_done(&n.join);
+    cgroup_free(n.cgroup);
+    payload_done(&n.payload);
+    return result;
+}

@@ -1,0 +1,229 @@
+/* `exec`: one more process in a running container. The process comes from --process FILE, or from
+ * the container's own configuration with what the command line changes in it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/base/str.h"
+#include "runtime/enter.h"
+#include "runtime/foreground.h"
+#include "runtime/options.h"
+#include "runtime/terminal.h"
+#include "runtime/user.h"
+#include "runtime/verbs.h"
+
+struct exec_options {
+    const char *process, *cwd, *user, *pid_file, *console_socket;
+    struct options_list env, caps;
+    bool detach, tty, no_new_privs;
+    unsigned preserve_fds;
+};
+
+static const struct options_row rows[] = {
+    { 'c', "cap", OPTIONS_STRINGS, offsetof(struct exec_options, caps), "add a capability" },
+    { 0, "console-socket", OPTIONS_STRING, offsetof(struct exec_options, console_socket),
+      "socket that gets the terminal" },
+    { 0, "cwd", OPTIONS_STRING, offsetof(struct exec_options, cwd), "working directory" },
+    { 'd', "detach", OPTIONS_FLAG, offsetof(struct exec_options, detach), "do not wait for it" },
+    { 'e', "env", OPTIONS_STRINGS, offsetof(struct exec_options, env), "add NAME=VALUE" },
+    { 0, "no-new-privs", OPTIONS_FLAG, offsetof(struct exec_options, no_new_privs),
+      "set no_new_privs" },
+    { 0, "pid-file", OPTIONS_STRING, offsetof(struct exec_options, pid_file),
+      "file that gets the pid" },
+    { 0, "preserve-fds", OPTIONS_UINT, offsetof(struct exec_options, preserve_fds),
+      "how many fds from 3 on stay open" },
+    { 'p', "process", OPTIONS_STRING, offsetof(struct exec_options, process),
+      "file with the process object, as in config.json" },
+    { 't', "tty", OPTIONS_FLAG, offsetof(struct exec_options, tty), "give it a terminal" },
+    { 'u', "user", OPTIONS_STRING, offsetof(struct exec_options, user), "USER[:GROUP]" },
+};
+
+/* A copy of LIST with the items of MORE at its end. */
+static struct oci_strings append(struct arena *a, const struct oci_strings *list,
+                                 const char *const *more, size_t count)
+{
+    struct oci_strings out = { .count = list->count + count };
+    out.items = arena_alloc(a, (out.count + 1) * sizeof(*out.items));
+    for (size_t i = 0; i < out.count; i++)
+        out.items[i] = i < list->count ? list->items[i] : more[i - list->count];
+    return out;
+}
+
+/* NAME=VALUE replaces an earlier NAME. */
+static struct oci_strings merge_env(struct arena *a, const struct oci_strings *env,
+                                    const struct options_list *more)
+{
+    struct oci_strings out = append(a, env, more->items, more->count);
+    size_t kept = 0;
+    for (size_t i = 0; i < out.count; i++) {
+        size_t name = strcspn(out.items[i], "=") + 1;
+        bool is_replaced = false;
+        for (size_t k = i + 1; k < out.count && !is_replaced; k++)
+            is_replaced = strncmp(out.items[i], out.items[k], name) == 0;
+        if (!is_replaced)
+            out.items[kept++] = out.items[i];
+    }
+    out.items[kept] = NULL;
+    out.count = kept;
+    return out;
+}
+
+/* Names are those of the container's own files: its root is that of its first process. */
+static int set_user(const struct container *c, const char *who, struct arena *a,
+                    struct oci_process *p, struct err *e)
+{
+    char path[64];
+    struct user_ids ids;
+    (void)snprintf(path, sizeof(path), "/proc/%d/root", (int)c->state.pid);
+    auto_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (root < 0 || !container_is_alive(c))
+        return err_sys(e, root < 0 ? errno : ESRCH, "open the root of the container");
+    if (user_load(root, who, &ids, e) < 0)
+        return err_wrap(e, "--user");
+    p->user.uid = ids.uid;
+    p->user.gid = ids.gid;
+    p->user.additional_gid_count = ids.group_count;
+    p->user.additional_gids =
+        arena_alloc(a, (ids.group_count + 1) * sizeof(*p->user.additional_gids));
+    memcpy(p->user.additional_gids, ids.groups, ids.group_count * sizeof(ids.groups[0]));
+    return 0;
+}
+
+/* --cap adds to all sets but the inheritable one (CVE-2022-29162) and, which needs that, the
+ * ambient one. */
+static void add_capabilities(struct arena *a, const struct exec_options *o, struct oci_process *p)
+{
+    struct oci_capabilities *caps = &p->capabilities;
+    caps->bounding = append(a, &caps->bounding, o->caps.items, o->caps.count);
+    caps->permitted = append(a, &caps->permitted, o->caps.items, o->caps.count);
+    caps->effective = append(a, &caps->effective, o->caps.items, o->caps.count);
+    caps->is_set = true;
+}
+
+static int process_from_words(const struct container *c, const struct exec_options *o, char **words,
+                              size_t count, struct arena *a, struct oci_process *p, struct err *e)
+{
+    static const struct oci_strings none = { 0 };
+    if (count == 0)
+        return err_input(e, "exec: no program given");
+    p->args = append(a, &none, (const char *const *)words, count);
+    p->terminal = o->tty;
+    p->no_new_privileges = p->no_new_privileges || o->no_new_privs;
+    if (o->cwd)
+        p->cwd = o->cwd;
+    if (o->env.count)
+        p->env = merge_env(a, &p->env, &o->env);
+    if (o->caps.count)
+        add_capabilities(a, o, p);
+    return o->user ? set_user(c, o->user, a, p, e) : 0;
+}
+
+static int process_from_file(const struct exec_options *o, size_t count, struct arena *a,
+                             struct oci_process *p, struct err *e)
+{
+    struct json *doc;
+    if (count > 0)
+        return err_input(e, "exec: a program was given besides --process");
+    *p = (struct oci_process){ 0 };
+    if (json_load(a, AT_FDCWD, o->process, &doc, e) < 0 || oci_process_decode(a, doc, p, e) < 0)
+        return -1;
+    p->terminal = p->terminal || o->tty;
+    return 0;
+}
+
+static int write_pid(const char *path, pid_t pid, struct err *e)
+{
+    char text[16];
+    int n = snprintf(text, sizeof(text), "%d", (int)pid);
+    return fd_write_file(AT_FDCWD, path, text, (size_t)n, 0644, false, e);
+}
+
+static int receive_master(int sock, int *master, struct err *e)
+{
+    char name[64];
+    size_t count;
+    if (fd_recv(sock, name, sizeof(name), master, 1, &count) <= 0 || count == 0)
+        return err_internal(e, "the terminal did not arrive");
+    return 0;
+}
+
+/* The terminal's master goes to --console-socket, or comes to us when we stay in the foreground. */
+static int enter_and_wait(const struct container *c, const struct oci_config *config,
+                          const struct exec_options *o, const struct oci_process *p, struct err *e)
+{
+    struct enter_options enter = { .process = p,
+                                   .preserve_fds = o->preserve_fds,
+                                   .console_fd = -1 };
+    auto_fd int console = -1, ours = -1, master = -1, pidfd = -1;
+    pid_t pid;
+    if (p->terminal && o->console_socket) {
+        console = terminal_connect(o->console_socket, e);
+        if (console < 0)
+            return -1;
+    } else if (p->terminal && o->detach) {
+        return err_input(e, "exec: a terminal of a detached process needs --console-socket");
+    } else if (p->terminal) {
+        int pair[2];
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+            return err_sys(e, errno, "make a socket pair");
+        ours = pair[0];
+        console = pair[1];
+    }
+    enter.console_fd = console;
+    if (enter_container(c, config, &enter, &pid, &pidfd, e) < 0)
+        return -1;
+    if ((ours >= 0 && receive_master(ours, &master, e) < 0) ||
+        (o->pid_file && write_pid(o->pid_file, pid, e) < 0))
+        return -1;
+    int code = 0;
+    if (!o->detach && foreground_wait(pid, pidfd, master, &code, e) < 0)
+        return -1;
+    return code;
+}
+
+static int exec_in(struct container *c, const struct exec_options *o, char **words, size_t count,
+                   struct err *e)
+{
+    struct oci_config config = { 0 };
+    enum container_status status = container_status(c);
+    if (status != CONTAINER_RUNNING)
+        return err_conflict(e, "container \"%s\" is %s, not running", c->id,
+                            container_status_name(status));
+    if (container_load_config(c, &config, e) < 0)
+        return -1;
+    struct oci_process process = config.process;
+    int result = o->process ? process_from_file(o, count, &c->arena, &process, e)
+                            : process_from_words(c, o, words, count, &c->arena, &process, e);
+    return result < 0 ? -1 : enter_and_wait(c, &config, o, &process, e);
+}
+
+/* Nothing of ours is open yet: else a number that the caller left free would be one of our fds. */
+static int check_preserved(unsigned count, struct err *e)
+{
+    for (unsigned fd = 3; fd - 3 < count; fd++)
+        if (fcntl((int)fd, F_GETFD) < 0)
+            return err_input(e, "--preserve-fds: fd %u is not open", fd);
+    return 0;
+}
+
+int verb_exec(const struct runtime *rt, int argc, char **argv, struct err *e)
+{
+    struct exec_options o = { 0 };
+    struct container c = { .dir_fd = -1 };
+    int words =
+        options_parse(rows, ARRAY_LEN(rows), OPTIONS_FIRST_STOPS, argc - 1, argv + 1, &o, e);
+    int result = -1;
+    if (words > 0 && check_preserved(o.preserve_fds, e) == 0 &&
+        container_open(rt, argv[1], &c, e) == 0)
+        result = exec_in(&c, &o, argv + 2, (size_t)words - 1, e);
+    else if (words == 0)
+        result = verb_check_words("exec", words, 1, 1, "ID [PROGRAM ARGS…]", e);
+    container_done(&c);
+    options_list_done(&o.env);
+    options_list_done(&o.caps);
+    return result;
+}

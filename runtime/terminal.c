@@ -1,0 +1,84 @@
+#include "runtime/terminal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "runtime/base/fd.h"
+#include "runtime/base/str.h"
+#include "runtime/rootfs.h"
+
+#define PTMX_PATH "/dev/pts/ptmx"
+
+int terminal_open(int root_fd, uint16_t rows, uint16_t columns, int *master_fd, int *slave_fd,
+                  struct err *e)
+{
+    struct statfs fs;
+    auto_fd int master = rootfs_open(root_fd, PTMX_PATH, O_RDWR | O_NOCTTY | O_NOFOLLOW);
+    if (master < 0)
+        return err_sys(e, errno, "process.terminal: open " PTMX_PATH);
+    if (fstatfs(master, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC)
+        return err_host(e, "process.terminal: " PTMX_PATH " is not of a devpts");
+    int unlock = 0;
+    if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
+        return err_sys(e, errno, "process.terminal: unlock the terminal");
+    auto_fd int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (slave < 0)
+        return err_sys(e, errno, "process.terminal: open the terminal");
+    struct winsize size = { .ws_row = rows, .ws_col = columns };
+    if (rows && columns && ioctl(slave, TIOCSWINSZ, &size) < 0)
+        return err_sys(e, errno, "process.consoleSize: set");
+    *master_fd = take_fd(&master);
+    *slave_fd = take_fd(&slave);
+    return 0;
+}
+
+int terminal_bind_console(int root_fd, int slave_fd, struct err *e)
+{
+    auto_fd int target = rootfs_make(root_fd, "/dev/console", false, e);
+    if (target < 0)
+        return -1;
+    auto_fd int copy = open_tree(slave_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+    if (copy < 0)
+        return err_sys(e, errno, "process.terminal: bind the console");
+    return rootfs_attach(copy, target, "/dev/console", e);
+}
+
+int terminal_become(int slave_fd, uid_t uid, struct err *e)
+{
+    if (fchown(slave_fd, uid, (gid_t)-1) < 0 || ioctl(slave_fd, TIOCSCTTY, 0) < 0)
+        return err_sys(e, errno, "process.terminal: take the terminal");
+    for (int fd = 0; fd < 3; fd++)
+        if (dup3(slave_fd, fd, 0) < 0)
+            return err_sys(e, errno, "process.terminal: use the terminal");
+    return 0;
+}
+
+int terminal_send(int socket_fd, int master_fd, const char *name, struct err *e)
+{
+    if (fd_send(socket_fd, name, strlen(name), &master_fd, 1) < 0)
+        return err_sys(e, errno, "--console-socket: send the terminal");
+    return 0;
+}
+
+int terminal_connect(const char *path, struct err *e)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    auto_fd int at = open(path, O_PATH | O_CLOEXEC);
+    if (at < 0)
+        return err_sys(e, errno, "--console-socket: open %s", path);
+    /* By the fd: the path may be longer than sun_path. */
+    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", at);
+    auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+        return err_sys(e, errno, "--console-socket: connect to %s", path);
+    return take_fd(&fd);
+}

@@ -1,0 +1,21 @@
+#pragma once
+/* The terminal of a container: a pty of its own devpts, its master sent to whoever asked by
+ * --console-socket. The slave is taken by TIOCGPTPEER, never by a path of the container
+ * (CVE-2025-52565). The first three are for the child: no allocation, no stdio. */
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "runtime/base/err.h"
+
+/* A new pty of /dev/pts beneath ROOT_FD (AT_FDCWD: of the own root). ROWS and COLUMNS 0: unset. */
+must_check int terminal_open(int root_fd, uint16_t rows, uint16_t columns, int *master_fd,
+                             int *slave_fd, struct err *e);
+/* Binds the slave onto /dev/console beneath ROOT_FD. */
+must_check int terminal_bind_console(int root_fd, int slave_fd, struct err *e);
+/* Makes the slave the controlling terminal and fds 0, 1, 2, owned by UID. The caller leads a
+ * session. */
+must_check int terminal_become(int slave_fd, uid_t uid, struct err *e);
+/* One message with the fd; NAME is its payload. */
+must_check int terminal_send(int socket_fd, int master_fd, const char *name, struct err *e);
+/* Connects to a --console-socket. Returns the fd. */
+must_check int terminal_connect(const char *path, struct err *e);
