@@ -142,3 +142,11 @@ int mount_options_parse(struct arena *a, struct mounts_item *m, struct err *e)
     }
     return 0;
 }
+
+const char *mount_options_name(size_t index)
+{
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (options[i].kind != OPTION_REFUSED && index-- == 0)
+            return options[i].name;
+    return NULL;
+}

@@ -1,6 +1,7 @@
 #include "specs/compile.h"
 
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -209,10 +210,13 @@ static void put_resources(struct json_writer *w, const struct stack_service *s,
     json_end_object(w);
 }
 
-/* A network namespace of its own makes these harmless: any group may ping, any user may listen on
- * port 80 (Docker's defaults). */
+/* A network namespace of its own makes the first two harmless: any group may ping, any user may
+ * listen on port 80 (Docker's defaults). The third is what Docker's seccomp profile does by its
+ * rules for clone and unshare, and containers-common's does not: without CAP_SYS_ADMIN there are no
+ * further user namespaces in which one would have all capabilities. It is a limit of the
+ * container's own user namespace; with the host's it would be the host's. */
 static void put_sysctl(struct json_writer *w, const struct stack_service *s,
-                       const struct compile_facts *facts)
+                       const struct compile_facts *facts, uint64_t bounding)
 {
     char range[32];
     uint32_t last = s->userns_host ? 2147483647 : facts->id_count - 1;
@@ -220,6 +224,8 @@ static void put_sysctl(struct json_writer *w, const struct stack_service *s,
     json_begin_object(w, "sysctl");
     json_put_string(w, "net.ipv4.ip_unprivileged_port_start", "0");
     json_put_string(w, "net.ipv4.ping_group_range", range);
+    if (!s->userns_host && !(bounding & (UINT64_C(1) << CAP_SYS_ADMIN)))
+        json_put_string(w, "user.max_user_namespaces", "0");
     json_end_object(w);
 }
 
@@ -230,7 +236,7 @@ static void put_linux(struct json_writer *w, const struct stack_service *s,
     put_namespaces(w, s, facts);
     json_put_string(w, "cgroupsPath", facts->cgroups_path);
     put_resources(w, s, facts);
-    put_sysctl(w, s, facts);
+    put_sysctl(w, s, facts, caps->bounding);
     compile_put_seccomp(w, s, caps->bounding);
     put_paths(w, "maskedPaths", masked_paths, ARRAY_LEN(masked_paths));
     put_paths(w, "readonlyPaths", readonly_paths, ARRAY_LEN(readonly_paths));

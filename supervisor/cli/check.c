@@ -28,9 +28,7 @@ static int check_json(struct cli *cli, struct err *e)
     const char *path;
     if (cli_stackfile_path(&cli->args, &path, e) < 0)
         return -1;
-    struct stack_load_options options = { .project = cli->args.project,
-                                          .env_file = cli->args.env_file,
-                                          .environ = environ };
+    struct stack_load_options options = cli_stackfile_options(&cli->args);
     struct stack_problems problems = { 0 };
     auto_(stack_free) struct stack *stack = NULL;
     auto_buf struct buf text;

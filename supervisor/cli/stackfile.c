@@ -44,11 +44,18 @@ int cli_stackfile_path(const struct cli_args *args, const char **path, struct er
     return -1;
 }
 
-static struct stack_load_options options_of(const struct cli_args *args)
+static uint64_t machine_memory_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
+}
+
+struct stack_load_options cli_stackfile_options(const struct cli_args *args)
 {
     return (struct stack_load_options){ .project = args->project,
                                         .env_file = args->env_file,
-                                        .environ = environ };
+                                        .environ = environ,
+                                        .total_memory_bytes = machine_memory_bytes() };
 }
 
 static void print_problems(const struct stack_problems *problems)
@@ -67,7 +74,7 @@ int cli_stackfile_load(const struct cli_args *args, struct stack **out, struct e
     const char *path;
     if (cli_stackfile_path(args, &path, e) < 0)
         return -1;
-    struct stack_load_options options = options_of(args);
+    struct stack_load_options options = cli_stackfile_options(args);
     struct stack_problems problems = { 0 };
     struct err unread = { 0 };
     int result = stack_load(path, &options, out, &problems, &unread);
@@ -99,7 +106,7 @@ int cli_stackfile_name(const struct cli_args *args, char **out, struct err *e)
     *out = NULL;
     if (cli_stackfile_path(args, &path, e) < 0)
         return args->file ? -1 : 0;
-    struct stack_load_options options = options_of(args);
+    struct stack_load_options options = cli_stackfile_options(args);
     struct stack_problems problems = { 0 };
     auto_(stack_free) struct stack *stack = NULL;
     struct err unread;
@@ -118,7 +125,11 @@ int cli_stackfile_load_copy(const char *run_dir, const char *project, struct sta
     if (fd_read_file(AT_FDCWD, path, &text, e) < 0)
         return -1;
     char *no_environment[] = { NULL };
-    struct stack_load_options options = { .project = project, .environ = no_environment };
+    struct stack_load_options options = {
+        .project = project,
+        .environ = no_environment,
+        .is_saved_copy = true,
+    };
     struct stack_problems problems = { 0 };
     struct err unread = { 0 };
     int result =

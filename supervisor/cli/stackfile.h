@@ -15,3 +15,5 @@ must_check int cli_stackfile_name(const struct cli_args *args, char **out, struc
 /* The copy in the run directory of a stack. Its paths are resolved; it has no mistakes. */
 must_check int cli_stackfile_load_copy(const char *run_dir, const char *project, struct stack **out,
                                        struct err *e);
+/* How the stack files of this command line are read; borrows from ARGS. */
+struct stack_load_options cli_stackfile_options(const struct cli_args *args);

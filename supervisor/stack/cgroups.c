@@ -168,3 +168,16 @@ int cgroups_remove_project(const char *project, struct err *e)
     close_hierarchies(&h);
     return result < 0 ? err_sys(e, errnum, "remove the cgroups of %s", project) : 0;
 }
+
+/* v1 has the file at the top; v2 has it in every cgroup but the top. */
+bool cgroups_limit_swap(void)
+{
+    struct hierarchies h;
+    open_hierarchies(&h);
+    bool found = false;
+    for (size_t i = 0; i < h.count && !found; i++)
+        found = faccessat(h.fds[i], "memory.memsw.limit_in_bytes", F_OK, 0) == 0 ||
+                (h.count == 1 && faccessat(h.fds[i], "cgroup.subtree_control", F_OK, 0) == 0);
+    close_hierarchies(&h);
+    return found;
+}

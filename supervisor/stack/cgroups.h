@@ -11,3 +11,5 @@ bool cgroups_oom_killed(const char *project, const char *id);
 /* Kills whatever still runs below svc/PROJECT and removes its directories, and "svc" when it is
  * empty then. Success when there is nothing. Blocks until the processes are gone, 5 s at most. */
 must_check int cgroups_remove_project(const char *project, struct err *e);
+/* Whether a container's swap can be limited: cgroup v2, or v1 with swap accounting. */
+bool cgroups_limit_swap(void);

@@ -48,6 +48,7 @@ static int load_stack(struct project *p, struct err *e)
     struct stack_load_options options = {
         .project = name ? name + 1 : p->run_dir,
         .environ = no_environment,
+        .is_saved_copy = true,
     };
     struct stack_problems problems = { 0 };
     int result = stack_load_text(CTL_STACK_FILE, p->run_dir, text.data, text.len, &options,

@@ -14,6 +14,7 @@
 #include "runtime/base/str.h"
 #include "specs/compile.h"
 #include "supervisor/ctl/paths.h"
+#include "supervisor/stack/cgroups.h"
 #include "supervisor/stack/host_view.h"
 #include "supervisor/stack/idrange.h"
 
@@ -218,6 +219,7 @@ static int write_config(struct replica *r, int dir_fd, struct err *e)
         .hosts_path = hosts,
         .hostname_path = hostname,
         .resolv_path = resolv,
+        .can_limit_swap = cgroups_limit_swap(),
         .volume_paths = (const char *const *)p->volume_paths,
     };
     auto_buf struct buf text;

@@ -222,7 +222,6 @@ def test_slow_reader_gets_everything_and_memory_stays(proxy, backend):
     proxy.table([("web:8000", "web", "-", [backend(handler=lambda r, c: c.sendall(answer(data)))])],
                 ["upstream=web:8000 path=/"])
     with proxy.connect() as c:
-        c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert c.read_head()[0] == 200
         with open(f"/proc/{proxy.pid}/status") as status:

@@ -54,7 +54,7 @@ class Container:
 
     def __init__(self, program, state_root, bundle, name=None):
         self.program, self.state_root, self.bundle = program, state_root, bundle
-        self.id = name or "t" + secrets.token_hex(6)
+        self.id = "t" + secrets.token_hex(6) if name is None else name
         self.rootfs = os.path.join(bundle, "rootfs")
         self.config = default_config()
         self.config["linux"]["cgroupsPath"] = f"/svc-runtime-test/{self.id}"
