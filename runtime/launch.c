@@ -169,12 +169,11 @@ static int make_start_socket(struct launch *l, struct err *e)
 
 /* ---- clone ---- */
 
-static pid_t clone_child(struct launch *l, uint64_t extra)
+static pid_t clone_child(struct launch *l)
 {
     int v2 = cgroup_v2_fd(l->cgroup);
     struct clone_args args = {
-        .flags = l->plan.namespaces.clone_flags | CLONE_PIDFD | extra |
-                 (v2 >= 0 ? CLONE_INTO_CGROUP : 0),
+        .flags = l->plan.namespaces.clone_flags | CLONE_PIDFD | (v2 >= 0 ? CLONE_INTO_CGROUP : 0),
         .pidfd = (uint64_t)(uintptr_t)&l->pidfd,
         .exit_signal = SIGCHLD,
         .cgroup = v2 >= 0 ? (uint64_t)(unsigned)v2 : 0,
@@ -188,42 +187,22 @@ _Noreturn static void child(struct launch *l)
     init_main(&l->plan);
 }
 
-/* A pid namespace can be entered by children only: a process between us joins it and clones the
- * container's first process as our child (CLONE_PARENT). Its pid comes back by the socket. */
+/* A pid namespace is entered by children only (pid_namespaces(7)): ours is for the next child the
+ * one that is joined by path, and is set back after, for hooks. */
 static int clone_into_pid_namespace(struct launch *l, struct err *e)
 {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-        return err_sys(e, errno, "make a socket pair");
-    pid_t middle = fork();
-    if (middle == 0) {
-        struct err inner = { 0 };
-        pid_t pid = -1;
-        if (namespaces_join_for_children(&l->plan.namespaces, &inner) == 0) {
-            pid = clone_child(l, CLONE_PARENT);
-            if (pid == 0)
-                child(l);
-            if (pid < 0)
-                (void)err_sys(&inner, errno, "clone the container");
-        }
-        inner.errnum = pid > 0 ? (int)pid : inner.errnum;
-        _exit(fd_send(pair[1], &inner, sizeof(inner), &l->pidfd, pid > 0) < 0);
-    }
-    struct err answer = { 0 };
-    size_t count = 0;
-    fd_close(&pair[1]);
-    ssize_t n = middle < 0 ? -1 : fd_recv(pair[0], &answer, sizeof(answer), &l->pidfd, 1, &count);
-    fd_close(&pair[0]);
-    while (middle > 0 && waitpid(middle, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    if (n != sizeof(answer))
-        return err_sys(e, errno, "clone the container");
-    if (count == 0) {
-        *e = answer;
-        return -1;
-    }
-    l->pid = answer.errnum;
-    return 0;
+    auto_fd int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    if (own < 0)
+        return err_sys(e, errno, "open /proc/self/ns/pid");
+    if (setns(l->plan.namespaces.join_fds[OCI_NS_PID], CLONE_NEWPID) < 0)
+        return err_sys(e, errno, "linux.namespaces: join the pid namespace");
+    l->pid = clone_child(l);
+    if (l->pid == 0)
+        child(l);
+    int errnum = errno;
+    if (setns(own, CLONE_NEWPID) < 0)
+        return err_sys(e, errno, "return to the own pid namespace");
+    return l->pid < 0 ? err_sys(e, errnum, "clone the container") : 0;
 }
 
 static int clone_container(struct launch *l, struct err *e)
@@ -237,7 +216,7 @@ static int clone_container(struct launch *l, struct err *e)
     if (l->plan.namespaces.join_fds[OCI_NS_PID] >= 0) {
         result = clone_into_pid_namespace(l, e);
     } else {
-        l->pid = clone_child(l, 0);
+        l->pid = clone_child(l);
         if (l->pid == 0)
             child(l);
         if (l->pid < 0)

@@ -171,6 +171,16 @@ static void secure_fds(void)
     fd_close(&fd);
 }
 
+/* A program that is not there, or cannot be executed, as every shell tells it. */
+static int failure_code(const struct verb *verb, const struct err *e)
+{
+    if (verb->run == verb_exec && e->kind == ERR_INPUT && e->errnum == ENOENT)
+        return 127;
+    if (verb->run == verb_exec && e->kind == ERR_INPUT && e->errnum == EACCES)
+        return 126;
+    return verb->failure;
+}
+
 int main(int argc, char **argv)
 {
     struct globals g = { 0 };
@@ -197,5 +207,5 @@ int main(int argc, char **argv)
     if (code >= 0)
         return code;
     report(&rt, &e);
-    return verb ? verb->failure : EXIT_FAILURE;
+    return verb ? failure_code(verb, &e) : EXIT_FAILURE;
 }

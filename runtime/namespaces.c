@@ -82,11 +82,6 @@ int namespaces_join(const struct namespaces_plan *p, struct err *e)
     return 0;
 }
 
-int namespaces_join_for_children(const struct namespaces_plan *p, struct err *e)
-{
-    return join(p, OCI_NS_PID, e);
-}
-
 int namespaces_enter_time(const struct oci_config *c, struct err *e)
 {
     if (unshare(CLONE_NEWTIME) < 0)

@@ -21,8 +21,6 @@ must_check int namespaces_plan_init(const struct oci_config *c, struct namespace
 void namespaces_done(struct namespaces_plan *p);
 /* Child: enters those with an fd, but pid and time (which only children enter). */
 must_check int namespaces_join(const struct namespaces_plan *p, struct err *e);
-/* Before the clone: makes the next child enter the pid namespace that is joined by path. */
-must_check int namespaces_join_for_children(const struct namespaces_plan *p, struct err *e);
 /* Child: a new time namespace with the offsets, entered. */
 must_check int namespaces_enter_time(const struct oci_config *c, struct err *e);
 /* All namespaces of process PIDFD/PID in which it differs from the caller, for setns(2). */

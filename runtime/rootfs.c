@@ -84,11 +84,8 @@ int rootfs_pivot(int root_fd, bool no_pivot, struct err *e)
 {
     if (fchdir(root_fd) < 0)
         return err_sys(e, errno, "enter the root file system");
-    if (no_pivot) {
-        if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0)
-            return err_sys(e, errno, "move the root file system to /");
-        return 0;
-    }
+    if (no_pivot) /* it lies on top of / already */
+        return chroot(".") < 0 ? err_sys(e, errno, "make the root file system /") : 0;
     /* man 2 pivot_root NOTES: with "." twice the old root ends up on top of the new one, and is
      * what umount2 then finds. Slave first, so that the unmount does not reach the host. */
     if (syscall(SYS_pivot_root, ".", ".") < 0)

@@ -210,6 +210,7 @@ static int take_body(struct exchange *x, char *data, size_t len, struct frame *f
     }
     x->body_bytes += f->len;
     if (x->route->body_max_bytes && x->body_bytes > x->route->body_max_bytes) {
+        x->c->closes_after = true; /* what is left of DATA is not kept */
         fail(x, 413, "body limit", "The request body is larger than this route allows.");
         return -1;
     }

@@ -22,11 +22,12 @@ static const struct {
     const char *name;
     size_t offset, size;
 } numbers[] = {
-    NUMBER(state),       NUMBER(goal),      NUMBER(pid),
-    NUMBER(call_tag),    NUMBER(id_base),   NUMBER(generation),
-    NUMBER(restarts),    NUMBER(failures),  NUMBER(backoff_ms),
-    NUMBER(started_ns),  NUMBER(since_ns),  NUMBER(started_unix_ms),
-    NUMBER(exit_status), NUMBER(probe_tag), NUMBER(unhealthy_streak),
+    NUMBER(state),       NUMBER(goal),        NUMBER(pid),
+    NUMBER(call_tag),    NUMBER(id_base),     NUMBER(generation),
+    NUMBER(restarts),    NUMBER(failures),    NUMBER(backoff_ms),
+    NUMBER(started_ns),  NUMBER(since_ns),    NUMBER(started_unix_ms),
+    NUMBER(exit_status), NUMBER(probe_tag),   NUMBER(unhealthy_streak),
+    NUMBER(account.uid), NUMBER(account.gid),
 };
 
 static int64_t get_number(const struct replica *r, size_t i)

@@ -310,7 +310,7 @@ int project_open(struct project *p, const struct replay *replay, bool is_resumed
         return -1;
     p->events = events_new(last_seq);
     if (open_logs(p, e) < 0 || open_socket(p, e) < 0 || api_open(p, e) < 0 ||
-        prepare_stack(p, e) < 0 || open_network(p, e) < 0 || front_open(p, e) < 0 ||
+        prepare_stack(p, is_resumed, e) < 0 || open_network(p, e) < 0 || front_open(p, e) < 0 ||
         open_workers(p, replay, e) < 0)
         return -1;
     if (is_resumed)

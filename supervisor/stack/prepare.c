@@ -53,7 +53,7 @@ static int prepare_volume(struct project *p, size_t index, struct err *e)
     return 0;
 }
 
-int prepare_stack(struct project *p, struct err *e)
+int prepare_stack(struct project *p, bool is_resumed, struct err *e)
 {
     if (fd_mkdir_all(p->run_fd, "c", 0700) < 0)
         return err_sys(e, errno, "create %s/c", p->run_dir);
@@ -61,7 +61,7 @@ int prepare_stack(struct project *p, struct err *e)
     for (size_t i = 0; i < p->stack->volume_count; i++)
         if (prepare_volume(p, i, e) < 0)
             return -1;
-    for (size_t i = 0; i < p->stack->service_count; i++)
+    for (size_t i = 0; !is_resumed && i < p->stack->service_count; i++)
         if (p->stack->services[i].rootfs.kind == STACK_ROOTFS_HOST)
             return host_view_make(p->state_fd, e);
     return 0;

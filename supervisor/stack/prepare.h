@@ -5,8 +5,9 @@
 #include "supervisor/stack/project.h"
 
 /* Directories of the stack: bundles, volumes (made when missing), the skeleton. Fills
- * volume_paths. A host without idmapped mounts and a missing external volume are errors. */
-must_check int prepare_stack(struct project *p, struct err *e);
+ * volume_paths. A resumed stack keeps its skeleton: running containers have it as their root. A
+ * host without idmapped mounts and a missing external volume are errors. */
+must_check int prepare_stack(struct project *p, bool is_resumed, struct err *e);
 /* Resolves the user, writes hosts, hostname, resolv.conf and config.json for R. */
 must_check int prepare_replica(struct replica *r, struct err *e);
 /* Removes what prepare_replica made, the writable layer included. Errors are logged. */

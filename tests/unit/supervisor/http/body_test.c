@@ -36,7 +36,8 @@ static enum http_body_step read_all(struct http_body *b, const char *data, size_
 static void test_pieces_of_every_size(void **state)
 {
     (void)state;
-    static const char data[] = "3;a=b;c=\"d\"\r\nabc\r\n00000A\r\n0123456789\r\n0\r\nX: y\r\nZ:\r\n\r\nGET";
+    static const char data[] =
+        "3;a=b;c=\"d\"\r\nabc\r\n00000A\r\n0123456789\r\n0\r\nX: y\r\nZ:\r\n\r\nGET";
     const size_t end = sizeof(data) - 1 - 3;
     for (size_t step = 1; step < sizeof(data); step++) {
         struct http_body b = chunked();

@@ -23,7 +23,8 @@ static void test_format_as_libc(void **state)
         struct tm tm;
         time_t seconds = (time_t)t;
         int64_t back = -1;
-        (void)strftime(theirs, sizeof(theirs), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&seconds, &tm));
+        (void)strftime(theirs, sizeof(theirs), "%a, %d %b %Y %H:%M:%S GMT",
+                       gmtime_r(&seconds, &tm));
         assert_string_equal(http_date_format(ours, t), theirs);
         assert_int_equal(http_date_parse(text(ours), &back), 0);
         assert_int_equal(back, t);
@@ -46,8 +47,12 @@ static void test_three_forms(void **state)
 static void test_no_dates(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "", "0", "now", "Sun, 06 Nov 1994 08:49:37 PST",
-                                       "Sun, 06 Nov 1994 25:49:37 GMT", "Sun, 32 Nov 1994 08:49:37 GMT",
+    static const char *const bad[] = { "",
+                                       "0",
+                                       "now",
+                                       "Sun, 06 Nov 1994 08:49:37 PST",
+                                       "Sun, 06 Nov 1994 25:49:37 GMT",
+                                       "Sun, 32 Nov 1994 08:49:37 GMT",
                                        "Sun, 06 Nox 1994 08:49:37 GMT",
                                        "Sun, 06 Nov 1994 08:49:37 GMT+1" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -62,15 +67,13 @@ static void test_types(void **state)
     (void)state;
     static const struct {
         const char *name, *type;
-    } files[] = { { "a.html", "text/html; charset=utf-8" },
-                  { "A.JS", "text/javascript; charset=utf-8" },
-                  { "a.tar.gz", "application/gzip" },
-                  { "a.woff2", "font/woff2" },
-                  { "a.7z", "application/x-7z-compressed" },
-                  { "a.zst", "application/zstd" },
-                  { "a", "application/octet-stream" },
-                  { "x.d/a", "application/octet-stream" },
-                  { "a.unknown", "application/octet-stream" } };
+    } files[] = {
+        { "a.html", "text/html; charset=utf-8" },   { "A.JS", "text/javascript; charset=utf-8" },
+        { "a.tar.gz", "application/gzip" },         { "a.woff2", "font/woff2" },
+        { "a.7z", "application/x-7z-compressed" },  { "a.zst", "application/zstd" },
+        { "a", "application/octet-stream" },        { "x.d/a", "application/octet-stream" },
+        { "a.unknown", "application/octet-stream" }
+    };
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         assert_string_equal(http_type_of_file(files[i].name), files[i].type);
 }

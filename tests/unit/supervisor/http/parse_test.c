@@ -45,7 +45,9 @@ static const struct {
     { "bare CR", "GET / HTTP/1.1\r\n" HOST "X: y\rz\r\n\r\n", HTTP_ERR_FIELD_VALUE },
     { "DEL late in a long value", "GET / HTTP/1.1\r\n" HOST "X: 0123456789abcdef\x7f\r\n\r\n",
       HTTP_ERR_FIELD_VALUE },
-    { "control early in a long value", "GET / HTTP/1.1\r\n" HOST "X: 0\x01""23456789abcdef\r\n\r\n",
+    { "control early in a long value",
+      "GET / HTTP/1.1\r\n" HOST "X: 0\x01"
+      "23456789abcdef\r\n\r\n",
       HTTP_ERR_FIELD_VALUE },
     { "tab and obs-text", "GET / HTTP/1.1\r\n" HOST "X: a\tb \xc3\xa4 cdefgh\r\n\r\n", HTTP_OK },
     { "no host", "GET / HTTP/1.1\r\n\r\n", HTTP_ERR_HOST_MISSING },
@@ -74,7 +76,7 @@ static const struct {
     { "HTTP/1.10", "GET / HTTP/1.10\r\n" HOST "\r\n", HTTP_ERR_VERSION },
     { "method get", "get / HTTP/1.1\r\n" HOST "\r\n", HTTP_OK },
     { "method (", "G(T / HTTP/1.1\r\n" HOST "\r\n", HTTP_ERR_METHOD },
-    { "no method", " / HTTP/1.1\r\n" HOST "\r\n", HTTP_ERR_METHOD },
+    { "no method", " / HTTP/1.1\r\n" HOST "\r\n", HTTP_ERR_START_LINE },
     { "long method", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA / HTTP/1.1\r\n" HOST "\r\n",
       HTTP_ERR_METHOD_LONG },
     { "GET with body", "GET / HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\n", HTTP_OK },
@@ -165,9 +167,10 @@ static void test_limits(void **state)
 static void test_what_a_head_says(void **state)
 {
     (void)state;
-    static const char head[] = "\r\nPOST http://B.example:81/p?q HTTP/1.1\r\n" HOST
-                               "Connection: X-Hop, upgrade, Host\r\nX-Hop: 1\r\nupgrade: websocket\r\n"
-                               "X_A:  1 \r\nContent-Length: 5\r\n\r\nhello";
+    static const char head[] =
+        "\r\nPOST http://B.example:81/p?q HTTP/1.1\r\n" HOST
+        "Connection: X-Hop, upgrade, Host\r\nX-Hop: 1\r\nupgrade: websocket\r\n"
+        "X_A:  1 \r\nContent-Length: 5\r\n\r\nhello";
     struct http_request r;
     enum http_error error;
     assert_int_equal(parse(head, sizeof(head) - 1, &r, &error), HTTP_PARSE_DONE);
@@ -257,14 +260,10 @@ static void test_every_error_has_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_probes),
-        cmocka_unit_test(test_probes_byte_by_byte),
-        cmocka_unit_test(test_nul_in_value),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_what_a_head_says),
-        cmocka_unit_test(test_h2c_is_no_upgrade),
-        cmocka_unit_test(test_responses),
-        cmocka_unit_test(test_every_error_has_words),
+        cmocka_unit_test(test_probes),           cmocka_unit_test(test_probes_byte_by_byte),
+        cmocka_unit_test(test_nul_in_value),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_what_a_head_says), cmocka_unit_test(test_h2c_is_no_upgrade),
+        cmocka_unit_test(test_responses),        cmocka_unit_test(test_every_error_has_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,7 @@ static const struct {
     { "/x/%2e/a", NULL, NULL },
     { "/a%2eb", "/a.b", "/a.b" },
     { "/x/..%2fa", NULL, "/x/..%2Fa" },
-    { "/x%2f../a", NULL, "/a" },
+    { "/x%2f../a", NULL, "/x%2F../a" },
     { "/q/%2f/x", "/q/x", "/q/%2F/x" },
     { "/%00", NULL, NULL },
     { "/%zz", NULL, NULL },
@@ -89,10 +89,12 @@ static void test_plain_and_encode(void **state)
 static void test_hosts(void **state)
 {
     (void)state;
-    static const char *const good[] = { "a", "A.example", "a.", "a:80", "a:", "10.0.0.1:8080", "[::1]",
-                                        "[::1]:80", "my_svc" };
-    static const char *const bad[] = { "", ":80", "a/b", "u@a", "a b", "a..b", ".a", "a:8x", "a:70000",
-                                       "[::1", "[]", "[::1]x", "a,b", "a\"", "a%41" };
+    static const char *const good[] = { "a",     "A.example", "a.",
+                                        "a:80",  "a:",        "10.0.0.1:8080",
+                                        "[::1]", "[::1]:80",  "my_svc" };
+    static const char *const bad[] = { "",     ":80",    "a/b",  "u@a",     "a b",
+                                       "a..b", ".a",     "a:8x", "a:70000", "[::1",
+                                       "[]",   "[::1]x", "a,b",  "a\"",     "a%41" };
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
         if (!http_host_is_valid(text(good[i])))
             fail_msg("%s is refused", good[i]);
@@ -106,10 +108,9 @@ static void test_host_names(void **state)
     (void)state;
     static const struct {
         const char *host, *name;
-    } hosts[] = { { "A.Example:80", "a.example" },
-                  { "a.", "a" },
-                  { "[::AB]:80", "[::ab]" },
-                  { "", "" } };
+    } hosts[] = {
+        { "A.Example:80", "a.example" }, { "a.", "a" }, { "[::AB]:80", "[::ab]" }, { "", "" }
+    };
     char to[32];
     for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
         assert_int_equal(http_host_name(text(hosts[i].host), to, sizeof(to)),
