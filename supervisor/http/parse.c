@@ -342,7 +342,7 @@ static enum http_error parse_absolute(struct http_request *r)
 /* The four forms of RFC 9112 3.2. */
 static enum http_error parse_target(struct http_request *r)
 {
-    r->host = (struct http_text){ NULL, 0 };
+    r->host = (struct http_text){ "", 0 };
     r->is_absolute = false;
     if (r->target.len > HTTP_TARGET_MAX)
         return HTTP_ERR_TARGET_LONG;

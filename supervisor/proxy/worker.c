@@ -340,6 +340,28 @@ static int worker_init(struct worker *w, struct err *e)
     return loop_add_fd(w->loop, &w->control, w->control_fd, EPOLLIN, on_control, w, "control", e);
 }
 
+/* The process ends anyway; that nothing is left over is what leak checks hold against. */
+static void worker_done(struct worker *w)
+{
+    w->is_draining = true;
+    while (w->listeners)
+        remove_listener(w, w->listeners->l.id);
+    while (w->clients_head)
+        client_close(w->clients_head);
+    tunnels_close(w);
+    pool_close_idle(w);
+    struct view *view = take_ptr(w->view);
+    view_retire(w, view);
+    for (size_t i = 0; i < w->directory_count; i++)
+        fd_close(&w->directories[i].fd);
+    free(w->directories);
+    access_done(w);
+    loop_free(w->loop);
+    free(w->scratch - SCRATCH_HEADROOM);
+    free(w->head_out);
+    free(w);
+}
+
 int proxy_worker_main(int argc, char **argv)
 {
     struct err e = { 0 };
@@ -348,10 +370,11 @@ int proxy_worker_main(int argc, char **argv)
     (void)argv;
     if (worker_init(w, &e) < 0) {
         log_err(LOG_ERROR, NULL, "proxy.start_failed", &e);
+        free(w);
         return err_exit_code(&e);
     }
     log_event(LOG_INFO, NULL, "proxy.started", "clients_max=%zu", w->client_max);
     int code = loop_run(w->loop);
-    access_done(w);
-    return code; /* what is left goes with the process */
+    worker_done(w);
+    return code;
 }

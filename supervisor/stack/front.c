@@ -62,7 +62,7 @@ bool front_is_needed(const struct project *p)
 
 static uint16_t bound_port(int fd)
 {
-    struct sockaddr_storage addr;
+    struct sockaddr_storage addr = { 0 };
     socklen_t len = sizeof(addr);
     if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
         return 0;
@@ -120,6 +120,8 @@ static int open_dir(struct project *p, size_t index, struct err *e)
     for (size_t v = 0; !path && v < p->stack->volume_count; v++)
         if (str_eq(p->stack->volumes[v].key, r->volume))
             path = p->volume_paths[v];
+    if (!path)
+        return err_internal(e, "route %s has no directory", r->path);
     p->dir_fds[index] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (p->dir_fds[index] < 0) {
         (void)err_sys(e, errno, "%s:%u:%u: open directory %s", p->stack->file, r->place.line,
