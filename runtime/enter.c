@@ -88,6 +88,8 @@ static int open_container(const struct container *c, const struct oci_config *co
     if (payload_plan_init(config, options->process, options->preserve_fds, &n->payload, e) < 0)
         return -1;
     n->payload.is_init_wanted = false; /* that is for pid 1 */
+    if (!options->process->terminal)
+        payload_give_streams(config, options->process);
     n->init_pidfd = container_open_pidfd(c, e);
     if (n->init_pidfd < 0 || namespaces_differing(c->state.pid, &n->namespaces, e) < 0)
         return -1;

@@ -18,6 +18,18 @@ enum {
     MAP_BYTES_MAX = 4096 /* user_namespaces(7): a map is written in one write of up to a page */
 };
 
+bool idmap_to_host(const struct oci_idmaps *maps, uint32_t id, uint32_t *out)
+{
+    for (size_t i = 0; i < maps->count; i++) {
+        const struct oci_idmap *m = &maps->items[i];
+        if (id >= m->container_id && id - m->container_id < m->size) {
+            *out = m->host_id + (id - m->container_id);
+            return true;
+        }
+    }
+    return false;
+}
+
 static int write_map(pid_t pid, const char *file, const struct oci_idmaps *maps, struct err *e)
 {
     char path[64];

@@ -1,11 +1,15 @@
 #pragma once
 /* Id mappings: written for a child's user namespace, and user namespaces made only to map a mount.
  */
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "runtime/base/err.h"
 #include "specs/oci_config.h"
 
+/* What ID of the container is on the host; false when it is not mapped. Pure. */
+bool idmap_to_host(const struct oci_idmaps *maps, uint32_t id, uint32_t *out);
 /* Writes uid_map and gid_map of PID, which is in a new user namespace and waits. */
 must_check int idmap_write(pid_t pid, const struct oci_idmaps *uids, const struct oci_idmaps *gids,
                            struct err *e);

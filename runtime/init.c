@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -21,6 +20,7 @@
 #include "runtime/hooks.h"
 #include "runtime/rootfs.h"
 #include "runtime/sync.h"
+#include "runtime/sysctl.h"
 #include "runtime/terminal.h"
 
 #define KEYCTL_JOIN_SESSION_KEYRING 1
@@ -67,35 +67,6 @@ static int bring_loopback_up(const struct init_plan *p, struct err *e)
     struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
     if (s < 0 || ioctl(s, SIOCSIFFLAGS, &lo) < 0)
         return err_sys(e, errno, "bring the loopback interface up");
-    return 0;
-}
-
-/* By a procfs of our own that no path of the container leads to (CVE-2019-16884, 2025-52881). */
-static int set_sysctls(const struct oci_config *c, struct err *e)
-{
-    if (!c->sysctl.count)
-        return 0;
-    auto_fd int fs = fsopen("proc", FSOPEN_CLOEXEC);
-    if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-        return err_sys(e, errno, "linux.sysctl: mount proc");
-    auto_fd int proc = fsmount(fs, FSMOUNT_CLOEXEC, 0);
-    if (proc < 0)
-        return err_sys(e, errno, "linux.sysctl: mount proc");
-    for (size_t i = 0; i < c->sysctl.count; i++) {
-        char path[256];
-        const char *key = c->sysctl.items[i].key, *value = c->sysctl.items[i].value;
-        int n = snprintf(path, sizeof(path), "sys/%s", key);
-        if (n < 0 || (size_t)n >= sizeof(path))
-            return err_input(e, "linux.sysctl: name is too long: %.60s", key);
-        bool has_slash = strchr(key, '/') != NULL; /* then dots are part of a name */
-        for (char *at = path; !has_slash && *at; at++)
-            if (*at == '.')
-                *at = '/';
-        auto_fd int fd = fd_open_beneath(proc, path, O_WRONLY, 0,
-                                         RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
-        if (fd < 0 || fd_write_all(fd, value, strlen(value)) < 0)
-            return err_sys(e, errno, "linux.sysctl: set %s to %s", key, value);
-    }
     return 0;
 }
 
@@ -189,7 +160,7 @@ static int set_up(struct init_plan *p, struct err *e)
     if (!p->no_new_keyring)
         (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
     if (set_names(p->config, e) < 0 || bring_loopback_up(p, e) < 0 ||
-        set_sysctls(p->config, e) < 0 || build_root(p, overlay_fd, e) < 0 ||
+        sysctl_apply(p->config, e) < 0 || build_root(p, overlay_fd, e) < 0 ||
         set_personality(p->config, e) < 0)
         return -1;
     return payload_find(&p->payload, e);

@@ -23,6 +23,7 @@
 #include "runtime/idmap.h"
 #include "runtime/init.h"
 #include "runtime/sync.h"
+#include "runtime/sysctl.h"
 #include "runtime/terminal.h"
 
 enum {
@@ -112,7 +113,7 @@ static int make_plan(struct launch *l, struct err *e)
         return err_input(e, "config.json: linux.uidMappings: a user namespace needs mappings");
     if (c->namespaces[OCI_NS_TIME].path)
         return err_host(e, "linux.namespaces: joining a time namespace is not supported yet");
-    if (namespaces_plan_init(c, &p->namespaces, e) < 0 ||
+    if (sysctl_check(c, e) < 0 || namespaces_plan_init(c, &p->namespaces, e) < 0 ||
         mounts_plan_init(&l->container->arena, c, &p->mounts, e) < 0 ||
         payload_plan_init(c, &c->process, l->options->preserve_fds, &p->payload, e) < 0)
         return -1;
@@ -129,6 +130,8 @@ static int open_host_objects(struct launch *l, struct err *e)
     if (mounts_open(&p->mounts, e) < 0 || masks_open(&l->config, &p->masks, e) < 0 ||
         devices_open(&l->config, p->payload.has_userns, &p->devices, e) < 0)
         return -1;
+    if (!l->config.process.terminal)
+        payload_give_streams(&l->config, &l->config.process);
     if (l->config.process.terminal) {
         p->console_fd = terminal_connect(l->options->console_socket, e);
         if (p->console_fd < 0)

@@ -42,6 +42,8 @@ static int plan_item(struct arena *a, const struct oci_config *c, const struct o
     if (m->wants_idmap && !has_own_map && !c->uid_mappings.count)
         return err_input(e, "mounts: %s: \"idmap\" needs uidMappings, here or in linux",
                          spec->destination);
+    (void)idmap_to_host(has_own_map ? &spec->uid_mappings : &c->uid_mappings, 0, &m->root_uid);
+    (void)idmap_to_host(has_own_map ? &spec->gid_mappings : &c->gid_mappings, 0, &m->root_gid);
     return 0;
 }
 
@@ -136,7 +138,10 @@ static int map_item(struct mounts_item *m, int userns_fd, struct err *e)
         userns_fd = own;
     }
     if (m->is_overlay && m->is_root) {
-        m->fd = overlay_open(m->data, m->wants_idmap ? userns_fd : -1, e);
+        struct overlay_owner owner = { .userns_fd = m->wants_idmap ? userns_fd : -1,
+                                       .root_uid = m->root_uid,
+                                       .root_gid = m->root_gid };
+        m->fd = overlay_open(m->data, &owner, e);
         return m->fd < 0 ? -1 : set_attributes(m, m->fd, e);
     }
     if (!m->is_bind)

@@ -26,8 +26,9 @@ struct mounts_item {
     uint64_t below_set, below_clear; /* rro, rnosuid, …: with everything below */
     uint64_t propagation;            /* MS_PRIVATE, …; 0: private */
     bool propagation_below;
-    const char **data; /* what is left, for the file system; NULL-terminated */
-    int fd;            /* bind and root overlay: the detached mount; else -1 */
+    const char **data;           /* what is left, for the file system; NULL-terminated */
+    uint32_t root_uid, root_gid; /* idmap: of the container's root, on the host */
+    int fd;                      /* bind and root overlay: the detached mount; else -1 */
 };
 
 struct mounts_plan {

@@ -2,10 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/securebits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -129,10 +132,25 @@ static int set_layers(int fs, const struct layers *l, struct err *e)
     return set(fs, "workdir", path, e);
 }
 
-static int make(const char *const *options, int userns_fd, struct err *e)
+/* Overlayfs works on its layers as whoever mounted it, and a user that an idmapped layer does not
+ * know can make nothing there (EOVERFLOW): so as the container's root, but with our capabilities,
+ * which a change of user would else take away (capabilities(7), SECBIT_NO_SETUID_FIXUP). */
+static int become_owner(const struct overlay_owner *owner, struct err *e)
+{
+    if (owner->userns_fd < 0)
+        return 0;
+    if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) < 0)
+        return err_sys(e, errno, "keep capabilities for an overlay");
+    (void)setfsgid(owner->root_gid);
+    (void)setfsuid(owner->root_uid);
+    return 0;
+}
+
+static int make(const char *const *options, const struct overlay_owner *owner, struct err *e)
 {
     struct layers l = { 0 };
-    if (open_layers(&l, options, userns_fd, e) < 0 || attach_layers(&l, e) < 0)
+    if (open_layers(&l, options, owner->userns_fd, e) < 0 || attach_layers(&l, e) < 0 ||
+        become_owner(owner, e) < 0)
         return -1;
     auto_fd int fs = fsopen("overlay", FSOPEN_CLOEXEC);
     if (fs < 0)
@@ -145,7 +163,7 @@ static int make(const char *const *options, int userns_fd, struct err *e)
     return fd < 0 ? err_sys(e, errno, "mount an overlay") : fd;
 }
 
-int overlay_open(const char *const *options, int userns_fd, struct err *e)
+int overlay_open(const char *const *options, const struct overlay_owner *owner, struct err *e)
 {
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
@@ -157,7 +175,7 @@ int overlay_open(const char *const *options, int userns_fd, struct err *e)
         return err_sys(e, errno, "fork");
     if (pid == 0) {
         struct err inner = { 0 };
-        int fd = make(options, userns_fd, &inner);
+        int fd = make(options, owner, &inner);
         _exit(fd_send(theirs, &inner, sizeof(inner), &fd, fd >= 0) < 0);
     }
     fd_close(&theirs);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runtime/base/str.h"
+#include "runtime/idmap.h"
 #include "runtime/pid1.h"
 #include "runtime/terminal.h"
 
@@ -41,6 +42,18 @@ int payload_plan_init(const struct oci_config *c, const struct oci_process *proc
 void payload_done(struct payload *p)
 {
     seccomp_plan_done(&p->seccomp);
+}
+
+void payload_give_streams(const struct oci_config *c, const struct oci_process *process)
+{
+    uint32_t uid = process->user.uid;
+    if (c->namespaces[OCI_NS_USER].is_wanted && !idmap_to_host(&c->uid_mappings, uid, &uid))
+        return;
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        struct stat st;
+        if (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode) && st.st_uid != uid)
+            (void)!fchown(fd, uid, (gid_t)-1); /* what was inherited works all the same */
+    }
 }
 
 /* ---- finding ---- */

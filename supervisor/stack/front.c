@@ -62,12 +62,15 @@ bool front_is_needed(const struct project *p)
 
 static uint16_t bound_port(int fd)
 {
-    struct sockaddr_storage addr = { 0 };
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } addr = { 0 };
     socklen_t len = sizeof(addr);
-    if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)
+    if (getsockname(fd, &addr.any, &len) < 0)
         return 0;
-    /* sin_port and sin6_port are at the same place */
-    return ntohs(((const struct sockaddr_in *)(const void *)&addr)->sin_port);
+    return ntohs(addr.any.sa_family == AF_INET6 ? addr.v6.sin6_port : addr.v4.sin_port);
 }
 
 static const char *shown_address(const char *address)

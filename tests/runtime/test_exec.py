@@ -1,6 +1,7 @@
 """`exec`: a further process in a running container."""
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -66,8 +67,9 @@ def test_a_process_file(sleeper):
 
 def test_detached_with_a_pid_file(sleeper, wait_for):
     path, pid_path = process_file(sleeper, args=["sleep", "100"]), os.path.join(sleeper.bundle, "exec.pid")
-    done = sleeper.call("exec", "--detach", "--pid-file", pid_path, "--process", path, sleeper.id)
-    assert done.returncode == 0, done.stderr
+    done = sleeper.call("exec", "--detach", "--pid-file", pid_path, "--process", path, sleeper.id,
+                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert done.returncode == 0
     with open(pid_path) as file:
         pid = int(file.read())
     with open(f"/proc/{pid}/cmdline") as file:
@@ -90,21 +92,21 @@ def test_a_stopped_container_is_refused(sleeper, wait_for):
 
 
 def test_standard_input_is_passed_on(sleeper):
-    import subprocess
     argv = [sleeper.program, "--root", sleeper.state_root, "exec", sleeper.id, "cat"]
     assert subprocess.run(argv, input="typed\n", stdout=subprocess.PIPE, text=True, timeout=10).stdout == "typed\n"
 
 
 def test_preserved_files(sleeper):
-    reading, writing = os.pipe()
-    os.dup2(writing, 3)
-    try:
-        done = sleeper.exec("sh", "-c", "echo through >&3; ls /proc/self/fd", options=("--preserve-fds", "1"), pass_fds=(3,))
-        assert done.returncode == 0, done.stderr
-        assert os.read(reading, 100) == b"through\n"
-    finally:
-        for fd in (reading, writing, 3):
-            os.close(fd)
+    argv = [sleeper.program, "--root", sleeper.state_root, "exec", "--preserve-fds", "1", sleeper.id,
+            "sh", "-c", "echo through >&3; ls /proc/self/fd"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" 3>&1 4>&1', "sh", *argv], stdout=subprocess.PIPE, text=True, timeout=10)
+    assert done.returncode == 0
+    assert done.stdout.split() == ["through", "0", "1", "2", "3", "4"]  # 4 is of ls itself
+
+
+def test_preserved_files_must_be_open(sleeper):
+    done = sleeper.exec("true", options=("--preserve-fds", "2"))
+    assert done.returncode == 255 and "fd 3" in done.stderr
 
 
 def test_options_after_the_id_belong_to_the_program(sleeper):

@@ -124,7 +124,7 @@ def test_detached_run_returns_at_once(container, wait_for):
         container.write()
         container.shell("echo up; sleep 100")
         container.write()
-        done = container.call("run", "-d", "--bundle", container.bundle, container.id, stdout=out)
+        done = container.call("run", "-d", "--bundle", container.bundle, container.id, stdout=out, stderr=out)
     assert done.returncode == 0
     assert container.status() == "running"
     wait_for(lambda: open(path).read() == "up\n", what="output")

@@ -20,7 +20,7 @@ def test_the_host_sees_none_of_it(either):
 
 def test_a_read_only_root(either):
     either.config["root"]["readonly"] = True
-    out = either.shell("touch /x 2>&1; touch /dev/shm/y && echo shm; touch /tmp/z 2>&1").output()
+    out = either.shell("touch /x 2>&1; touch /dev/shm/y && echo shm; touch /tmp/z 2>&1; true").output()
     assert "/x: Read-only file system" in out and "shm" in out and "/tmp/z: Read-only" in out
 
 
@@ -50,6 +50,7 @@ def test_idmapped_binds_keep_owners(userns, tmp_path):
     (tmp_path / "root").write_text("")
     (tmp_path / "user").write_text("")
     os.chown(tmp_path / "user", 1000, 1000)
+    os.mkdir(os.path.join(userns.rootfs, "data"))
     userns.bind(tmp_path, "/data", "idmap")
     out = userns.shell("stat -c %u /data/root /data/user; touch /data/new; chown 5:6 /data/new").output()
     assert out.split() == ["0", "1000"]
@@ -58,6 +59,7 @@ def test_idmapped_binds_keep_owners(userns, tmp_path):
 
 
 def test_without_idmap_the_owner_is_nobody(userns, tmp_path):
+    os.mkdir(os.path.join(userns.rootfs, "data"))
     userns.bind(tmp_path, "/data")
     assert userns.shell("stat -c %u /data").output() == "65534\n"
 
@@ -136,10 +138,10 @@ def test_overlay_layers_leave_nothing_when_killed(userns, tmp_path):
 
 def test_masked_and_read_only_paths(either):
     out = either.shell("wc -c < /proc/keys; ls -A /proc/scsi /sys/firmware 2>/dev/null; cat /proc/kcore | wc -c;"
-                       " echo b > /proc/sysrq-trigger; echo 1 > /proc/sys/kernel/panic; true").output()
+                       " true").output()
     assert out.split()[0] == "0"
     assert "\n0\n" in out
-    done = either.shell("echo b > /proc/sysrq-trigger").run()
+    done = either.shell(": >> /proc/sys/kernel/panic").run()
     assert done.returncode != 0 and "Read-only" in done.stderr
 
 

@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import signal
+import subprocess
 import time
 
 import pytest
@@ -31,12 +32,13 @@ def test_starts_follow_the_conditions(make_stack, scratch):
                "healthcheck": {"test": ["CMD", "test", "-e", "/tmp/shared/go"], "interval": "200ms", "retries": 1000}},
         "migrate": {**sh("echo migrate >>/tmp/shared/order"), **volumes, "restart": "no",
                     "depends_on": {"db": {"condition": "service_started"}}}}})
-    stack.up()
+    starting = subprocess.Popen(stack.command("up", "-d", stack.file), env=stack.env, stdout=subprocess.DEVNULL)
     stack.wait_state("migrate", "exited")
-    assert stack.replica("after")["state"] not in ("running", "exited")
+    assert stack.replica("after")["state"] == "waiting"
     with open(f"{shared}/go", "w"):
         pass
     stack.wait_state("after", "running")
+    assert starting.wait(timeout=10) == 0
     wait_for(lambda: open(f"{shared}/order").read().split() == ["db", "migrate", "after"], 5, "the order")
 
 
@@ -78,8 +80,7 @@ def test_an_unhealthy_service_is_restarted(make_stack):
                                                      "interval": "100ms", "retries": 2}}}})
     stack.up("--wait")
     old = stack.wait_healthy("sick")[0]
-    with open(f"/proc/{old['pid']}/root/tmp/sick", "w"):
-        pass
+    stack.call("exec", "sick", "touch", "/tmp/sick")
     now = wait_for(lambda: next((r for r in [stack.replica("sick")] if r["restarts"] == 1), None), 10, "a restart")
     assert now["pid"] != old["pid"]
     stack.wait_healthy("sick")

@@ -166,8 +166,7 @@ def test_a_killed_replica_is_back_within_two_seconds(notes):
 def test_an_unwell_replica_is_taken_out_then_restarted(notes):
     old = notes.replica("web", 1)
     with Load(notes.port, clients=2) as load:
-        with open(f"/proc/{old['pid']}/root/tmp/unwell", "w"):
-            pass
+        notes.call("exec", "--index", "1", "web", "touch", "/tmp/unwell")
         wait_for(lambda: old["id"] not in replicas_that_answer(notes), 10, "the unwell replica gets no requests")
         now = wait_for(lambda: next((r for r in [notes.replica("web", 1)] if r["pid"] not in (None, 0, old["pid"])), None),
                        20, "the unwell replica was restarted")
@@ -185,9 +184,9 @@ def test_the_engine_killed_under_load_fails_no_request(notes):
             engine = wait_for(lambda: notes.process("engine"), 5, "an engine")
             killed_at = time.monotonic()
             os.kill(engine, signal.SIGKILL)
-            wait_for(lambda: notes.process("engine") not in (None, engine), 5, "a new engine")
-            wait_for(lambda: notes.call("ps", "--json", check=False, timeout=5).returncode == 0, 5, "svc ps works")
+            notes.call("ps", "--json", timeout=5)
             assert time.monotonic() - killed_at < 1
+            assert notes.process("engine") not in (None, engine)
             load.run_for(100)
     assert load.failures == []
     assert {r["id"]: r["pid"] for s in notes.ps()["services"] for r in s["replicas"]} == pids
@@ -220,7 +219,7 @@ def test_a_killed_proxy_leaves_the_door_open(notes):
 def test_proxy_is_nobody_in_an_empty_place(notes):
     proxy = notes.process("proxy")
     with open(f"/proc/{proxy}/status") as file:
-        status = dict(line.rstrip().split(":\t", 1) for line in file if ":\t" in line)
+        status = {name: value.strip() for name, _, value in (line.partition(":") for line in file)}
     assert all(int(uid) != 0 for uid in status["Uid"].split())
     assert int(status["CapEff"], 16) == 0 and status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
     assert os.listdir(f"/proc/{proxy}/root") == []

@@ -96,8 +96,6 @@ static int try_everything(const struct world *w, enum sandbox_role role)
     if (mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
         MAP_FAILED)
         return __LINE__;
-    if (getuid() != SANDBOX_NOBODY || getgid() != SANDBOX_NOBODY)
-        return __LINE__;
     return 0;
 #undef MUST_FAIL
 }
