@@ -25,6 +25,7 @@ struct enter {
     uint64_t namespaces; /* CLONE_NEW* in which the container differs from us */
     int init_pidfd;      /* of the container's first process */
     int console_fd;
+    bool dies_with_caller;
     int sync_fd; /* the child's end */
 };
 
@@ -161,6 +162,8 @@ static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
         return err_sys(e, errno, "make a socket pair");
     auto_fd int ours = pair[0];
     n->sync_fd = pair[1];
+    if (n->dies_with_caller)
+        n->payload.parent_fd = n->sync_fd;
     int result = clone_into(n, pid, pidfd, e);
     fd_close(&n->sync_fd);
     return result < 0 ? -1 : wait_for_exec(ours, *pid, e);
@@ -170,6 +173,7 @@ int enter_container(const struct container *c, const struct oci_config *config,
                     const struct enter_options *options, pid_t *pid, int *pidfd, struct err *e)
 {
     struct enter n = { .init_pidfd = -1, .console_fd = options->console_fd, .sync_fd = -1 };
+    n.dies_with_caller = options->dies_with_caller;
     int fd = -1;
     int result = open_container(c, config, options, &n, e);
     if (result == 0)

@@ -9,6 +9,7 @@
 struct enter_options {
     const struct oci_process *process;
     unsigned preserve_fds;
+    bool dies_with_caller;
     int console_fd; /* gets the terminal's master when process->terminal; -1: none. Borrowed. */
 };
 

@@ -157,6 +157,7 @@ static int enter_and_wait(const struct container *c, const struct oci_config *co
 {
     struct enter_options enter = { .process = p,
                                    .preserve_fds = o->preserve_fds,
+                                   .dies_with_caller = !o->detach,
                                    .console_fd = -1 };
     auto_fd int console = -1, ours = -1, master = -1, pidfd = -1;
     pid_t pid;

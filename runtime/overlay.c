@@ -11,6 +11,8 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -160,7 +162,15 @@ static int make(const char *const *options, const struct overlay_owner *owner, s
     if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
         return err_sys(e, errno, "mount an overlay");
     int fd = fsmount(fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NODEV);
-    return fd < 0 ? err_sys(e, errno, "mount an overlay") : fd;
+    struct statfs fs_info;
+    if (fd < 0 || fstatfs(fd, &fs_info) < 0)
+        return err_sys(e, errno, "mount an overlay");
+    /* What overlayfs does when it cannot use the work directory, and tells the kernel log only. */
+    if (l.has_upper && fs_info.f_flags & ST_RDONLY) {
+        fd_close(&fd);
+        return err_host(e, "mount an overlay: upperdir and workdir cannot be written");
+    }
+    return fd;
 }
 
 int overlay_open(const char *const *options, const struct overlay_owner *owner, struct err *e)

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -20,7 +22,9 @@
 int payload_plan_init(const struct oci_config *c, const struct oci_process *process,
                       unsigned preserve_fds, struct payload *out, struct err *e)
 {
-    *out = (struct payload){ .process = process, .preserve_fds = preserve_fds, .terminal_fd = -1 };
+    *out = (struct payload){
+        .process = process, .preserve_fds = preserve_fds, .terminal_fd = -1, .parent_fd = -1
+    };
     out->has_userns = c->namespaces[OCI_NS_USER].is_wanted;
     for (size_t i = 0; i < c->annotations.count; i++)
         if (str_eq(c->annotations.items[i].key, "run.svc.init"))
@@ -141,26 +145,66 @@ static int set_ids(const struct oci_user *u, struct err *e)
     return 0;
 }
 
-static int confine(struct payload *p, struct err *e)
+/* What we inherited must not reach the program: a blocked or ignored SIGTERM could not stop it. */
+static void reset_signals(void)
+{
+    sigset_t none;
+    (void)sigemptyset(&none);
+    for (int signo = 1; signo < NSIG; signo++)
+        (void)signal(signo, SIG_DFL); /* KILL, STOP and glibc's own are refused */
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int limit(const struct payload *p, struct err *e)
 {
     const struct oci_process *process = p->process;
-    bool late_filter = process->no_new_privileges;
-    if (!late_filter && seccomp_install(&p->seccomp, NULL, e) < 0)
-        return -1;
-    if (caps_apply_bounding(&p->caps, e) < 0 || set_ids(&process->user, e) < 0 ||
-        caps_apply_sets(&p->caps, e) < 0)
-        return -1;
     (void)umask(process->user.has_umask ? process->user.umask : 0022);
     if (rlimits_apply(&p->rlimits, e) < 0)
         return -1;
-    if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return err_sys(e, errno, "set no_new_privs");
     unsigned first = 3 + p->preserve_fds;
     if (syscall(SYS_close_range, first, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
         return err_sys(e, errno, "close the runtime's files");
     for (unsigned fd = 3; fd < first; fd++)
         (void)fcntl((int)fd, F_SETFD, 0); /* one that is not open stays so */
-    return late_filter ? seccomp_install(&p->seccomp, NULL, e) : 0;
+    return 0;
+}
+
+static int confine(const struct payload *p, struct err *e)
+{
+    const struct oci_process *process = p->process;
+    if (!process->no_new_privileges && seccomp_install(&p->seccomp, NULL, e) < 0)
+        return -1;
+    if (caps_apply_bounding(&p->caps, e) < 0 || set_ids(&process->user, e) < 0 ||
+        caps_apply_sets(&p->caps, e) < 0)
+        return -1;
+    if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return err_sys(e, errno, "set no_new_privs");
+    return 0;
+}
+
+/* The kernel forgets the wish at every change of ids (prctl(2)), so after them; and the parent may
+ * have died before it was made. */
+static int die_with_parent(const struct payload *p, struct err *e)
+{
+    struct pollfd parent = { .fd = p->parent_fd, .events = POLLIN };
+    if (p->parent_fd < 0)
+        return 0;
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return err_sys(e, errno, "die with the caller");
+    if (poll(&parent, 1, 0) > 0 && parent.revents & POLLHUP)
+        _exit(128 + SIGKILL);
+    return 0;
+}
+
+/* The keys of the terminal are for the program, not for the init above it too. */
+static void lead_group(bool has_terminal)
+{
+    sigset_t stop;
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGTTOU); /* what a background group gets for what follows */
+    (void)sigprocmask(SIG_BLOCK, &stop, NULL);
+    if (setpgid(0, 0) == 0 && has_terminal)
+        (void)tcsetpgrp(STDIN_FILENO, getpid());
 }
 
 int payload_exec(struct payload *p, struct err *e)
@@ -175,8 +219,12 @@ int payload_exec(struct payload *p, struct err *e)
             return err_sys(e, errno, "fork the program");
         if (child > 0)
             pid1_run(child);
+        lead_group(p->terminal_fd >= 0);
     }
-    if (confine(p, e) < 0)
+    if (limit(p, e) < 0 || confine(p, e) < 0 || die_with_parent(p, e) < 0)
+        return -1;
+    reset_signals();
+    if (p->process->no_new_privileges && seccomp_install(&p->seccomp, NULL, e) < 0)
         return -1;
     static const char *const no_env[] = { NULL };
     const char *const *env = p->process->env.items ? p->process->env.items : no_env;

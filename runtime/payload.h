@@ -5,8 +5,8 @@
  *
  * Order: the session before the terminal (a controlling terminal belongs to a session); seccomp
  * without no_new_privs needs CAP_SYS_ADMIN, so before the capabilities go; the bounding set needs
- * CAP_SETPCAP, so before the ids change; limits late, since a small RLIMIT_NOFILE would break us;
- * seccomp with no_new_privs last, so that the filter needs to allow nothing but execve. */
+ * CAP_SETPCAP, so before the ids change; limits after all that opens files; seccomp with
+ * no_new_privs last, so that the filter needs to allow nothing but execve. */
 #include "runtime/base/limits.h"
 #include "runtime/caps.h"
 #include "runtime/rlimits.h"
@@ -20,8 +20,9 @@ struct payload {
     struct seccomp_plan seccomp;
     unsigned preserve_fds; /* 3 … 3+N-1 stay open */
     bool has_userns;
-    bool is_init_wanted;   /* pid 1 is ours, the program its child */
-    int terminal_fd;       /* slave; -1: none */
+    bool is_init_wanted; /* pid 1 is ours, the program its child */
+    int terminal_fd;     /* slave; -1: none */
+    int parent_fd;       /* hangs up when the parent dies, and so does the program; -1: it stays */
     char path[PATH_LIMIT]; /* the program, found by payload_find */
 };
 

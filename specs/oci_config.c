@@ -82,6 +82,9 @@ static int read_console(const struct oci_reader *process, struct oci_process *ou
 
 static int check_process(const struct oci_reader *r, const struct oci_process *p)
 {
+    static const char *const refused[] = { "scheduler", "ioPriority", "execCPUAffinity" };
+    if (oci_refuse(r, refused, ARRAY_LEN(refused)) < 0)
+        return -1;
     if (p->args.count == 0 || !p->args.items[0][0])
         return oci_bad(r, "args", json_find(r->obj, "args"), "must name a program");
     if (!p->cwd || p->cwd[0] != '/')

@@ -62,6 +62,18 @@ static int read_namespaces(const struct oci_reader *linux_, struct oci_config *o
     return 0;
 }
 
+/* Without its numbers it would be 0:0, which overlayfs takes for a deleted file. */
+static int check_device(const struct oci_reader *r, const struct oci_device *d)
+{
+    static const char *const numbers[] = { "major", "minor" };
+    for (size_t i = 0; d->type != 'p' && i < ARRAY_LEN(numbers); i++)
+        if (!json_find(r->obj, numbers[i]))
+            return oci_bad(r, numbers[i], NULL, "is missing");
+    if (!d->path || d->path[0] != '/')
+        return oci_bad(r, "path", json_find(r->obj, "path"), "must be an absolute path");
+    return 0;
+}
+
 static int read_devices(const struct oci_reader *linux_, struct oci_config *out)
 {
     const struct json *array;
@@ -84,8 +96,8 @@ static int read_devices(const struct oci_reader *linux_, struct oci_config *out)
         if (strlen(type) != 1 || !strchr("cubp", type[0]))
             return oci_bad(&r, "type", json_find(r.obj, "type"), "must be c, u, b or p");
         d->type = type[0];
-        if (!d->path || d->path[0] != '/')
-            return oci_bad(&r, "path", json_find(r.obj, "path"), "must be an absolute path");
+        if (check_device(&r, d) < 0)
+            return -1;
     }
     return 0;
 }
@@ -234,9 +246,10 @@ static int read_network(const struct oci_reader *resources, struct oci_resources
 
 int oci_read_resources(const struct oci_reader *r, struct oci_resources *out)
 {
+    static const char *const refused[] = { "rdma" };
     struct oci_reader pids;
-    if (read_device_rules(r, out) < 0 || read_memory(r, out) < 0 || read_cpu(r, out) < 0 ||
-        oci_enter(r, "pids", &pids) < 0 ||
+    if (oci_refuse(r, refused, ARRAY_LEN(refused)) < 0 || read_device_rules(r, out) < 0 ||
+        read_memory(r, out) < 0 || read_cpu(r, out) < 0 || oci_enter(r, "pids", &pids) < 0 ||
         oci_read_optional(&pids, "limit", &out->pids_limit) < 0 || read_block_io(r, out) < 0 ||
         read_hugepages(r, out) < 0 || read_network(r, out) < 0)
         return -1;
@@ -394,12 +407,7 @@ static int check_linux(const struct oci_reader *r, const struct oci_config *c)
             return oci_bad(r, "cgroupsPath", json_find(r->obj, "cgroupsPath"),
                            "must not contain \"..\"");
     static const char *const refused[] = { "intelRdt", "memoryPolicy", "netDevices" };
-    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
-        const struct json *node = json_find(r->obj, refused[i]);
-        if (node && node->type == JSON_OBJECT && node->item_count)
-            return oci_bad(r, refused[i], node, "is not supported by this runtime");
-    }
-    return 0;
+    return oci_refuse(r, refused, ARRAY_LEN(refused));
 }
 
 int oci_read_linux(const struct oci_reader *top, struct oci_config *out)

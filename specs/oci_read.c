@@ -163,6 +163,16 @@ int oci_read_array(const struct oci_reader *r, const char *key, const struct jso
     return 0;
 }
 
+int oci_refuse(const struct oci_reader *r, const char *const *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct json *node = json_find(r->obj, keys[i]);
+        if (node && node->type == JSON_OBJECT && node->item_count)
+            return oci_bad(r, keys[i], node, "is not supported by this runtime");
+    }
+    return 0;
+}
+
 struct oci_reader oci_item(const struct oci_reader *r, const char *key, const struct json *array,
                            size_t index)
 {

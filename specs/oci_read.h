@@ -31,6 +31,9 @@ must_check int oci_read_strings(const struct oci_reader *r, const char *key,
 must_check int oci_read_pairs(const struct oci_reader *r, const char *key, struct oci_pairs *out);
 /* The array KEY (NULL when absent), all items objects. */
 must_check int oci_read_array(const struct oci_reader *r, const char *key, const struct json **out);
+/* ERR_INPUT when one of the COUNT members KEYS is an object that is not empty: to ignore what was
+ * asked for would be worse (runtime-spec runtime.md §Errors). */
+must_check int oci_refuse(const struct oci_reader *r, const char *const *keys, size_t count);
 /* A reader for item INDEX of the array. */
 struct oci_reader oci_item(const struct oci_reader *r, const char *key, const struct json *array,
                            size_t index);

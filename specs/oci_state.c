@@ -69,6 +69,8 @@ int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct er
         return -1;
     struct oci_reader r = { a, doc, "state", e };
     *out = (struct oci_state){ .id = "", .bundle = "", .rootfs = "", .created = "", .cgroup = "" };
+    if (doc->type != JSON_OBJECT)
+        return oci_bad(&r, "", doc, "must be an object");
     int64_t pid = 0;
     if (oci_read_string(&r, "id", &out->id) < 0 ||
         oci_read_i64(&r, "pid", 0, INT32_MAX, &pid) < 0 ||
@@ -81,6 +83,8 @@ int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct er
         oci_read_bool(&r, "laterHooks", &out->has_later_hooks) < 0 ||
         oci_read_pairs(&r, "annotations", &out->annotations) < 0)
         return -1;
+    if (!out->id[0])
+        return oci_bad(&r, "id", json_find(doc, "id"), "is missing");
     out->pid = (pid_t)pid;
     return 0;
 }

@@ -170,11 +170,17 @@ static void drop_upstream(struct exchange *x)
     x->u = NULL;
 }
 
-/* A connection of the pool that died before it answered was closed by the other side in the
- * meantime: RFC 9110 9.2.2. Nothing of a body was sent, so everything can be sent again. */
+/* Nothing of a body was sent and nothing of an answer came: everything can be sent again, once. */
+static bool can_resend(const struct exchange *x)
+{
+    return x->u && !x->was_retried && !x->has_response && !x->has_sent_payload;
+}
+
+/* A connection of the pool that died before it took a byte was closed by the other side in the
+ * meantime (RFC 9112 §9.3.1): any method may try again. */
 static bool may_retry(const struct exchange *x)
 {
-    return x->u && x->u->is_reused && !x->was_retried && !x->has_response && !x->has_sent_payload;
+    return can_resend(x) && x->u->is_reused;
 }
 
 static void retry(struct exchange *x)
@@ -189,7 +195,8 @@ static void retry(struct exchange *x)
 
 static void lose_upstream(struct exchange *x)
 {
-    if (may_retry(x) && http_method_is_idempotent(x->method)) {
+    /* RFC 9110 §9.2.2. So a replica that is killed with requests in flight fails none of these. */
+    if (can_resend(x) && http_method_is_idempotent(x->method)) {
         outgoing_done(&x->to_upstream); /* at most a rest of the head, which is sent anew */
         retry(x);
     } else if (x->has_response) {
