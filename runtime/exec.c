@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
@@ -142,15 +141,6 @@ static int write_pid(const char *path, pid_t pid, struct err *e)
     return fd_write_file(AT_FDCWD, path, text, (size_t)n, 0644, false, e);
 }
 
-static int receive_master(int sock, int *master, struct err *e)
-{
-    char name[64];
-    size_t count;
-    if (fd_recv(sock, name, sizeof(name), master, 1, &count) <= 0 || count == 0)
-        return err_internal(e, "the terminal did not arrive");
-    return 0;
-}
-
 /* The terminal's master goes to --console-socket, or comes to us when we stay in the foreground. */
 static int enter_and_wait(const struct container *c, const struct oci_config *config,
                           const struct exec_options *o, const struct oci_process *p, struct err *e)
@@ -167,17 +157,13 @@ static int enter_and_wait(const struct container *c, const struct oci_config *co
             return -1;
     } else if (p->terminal && o->detach) {
         return err_input(e, "exec: a terminal of a detached process needs --console-socket");
-    } else if (p->terminal) {
-        int pair[2];
-        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-            return err_sys(e, errno, "make a socket pair");
-        ours = pair[0];
-        console = pair[1];
+    } else if (p->terminal && terminal_pair(&ours, &console, e) < 0) {
+        return -1;
     }
     enter.console_fd = console;
     if (enter_container(c, config, &enter, &pid, &pidfd, e) < 0)
         return -1;
-    if ((ours >= 0 && receive_master(ours, &master, e) < 0) ||
+    if ((ours >= 0 && terminal_receive(ours, &master, e) < 0) ||
         (o->pid_file && write_pid(o->pid_file, pid, e) < 0))
         return -1;
     int code = 0;

@@ -41,7 +41,8 @@ struct launch {
     struct init_plan plan;
     struct cgroup *cgroup;
     struct buf state_text;
-    int sync_fd; /* ours */
+    int sync_fd;     /* ours */
+    int master_sock; /* the terminal's master comes here when it is for us; -1 */
     pid_t pid;
     int pidfd;
 };
@@ -65,7 +66,7 @@ static int load_config(struct launch *l, struct err *e)
         return -1;
     if (!l->config.process.is_set)
         return err_input(e, "config.json: process is missing");
-    if (l->config.process.terminal && !l->options->console_socket)
+    if (l->config.process.terminal && !l->options->console_socket && !l->options->master_fd)
         return err_input(e, "config.json: process.terminal needs --console-socket");
     /* The copy is what `exec`, `start` and `delete` read: the bundle may change or go. */
     return fd_write_file(l->container->dir_fd, CONTAINER_CONFIG, text.data, text.len, 0600, false,
@@ -130,14 +131,15 @@ static int open_host_objects(struct launch *l, struct err *e)
     if (mounts_open(&p->mounts, e) < 0 || masks_open(&l->config, &p->masks, e) < 0 ||
         devices_open(&l->config, p->payload.has_userns, &p->devices, e) < 0)
         return -1;
-    if (!l->config.process.terminal)
+    if (!l->config.process.terminal) {
         payload_give_streams(&l->config, &l->config.process);
-    if (l->config.process.terminal) {
-        p->console_fd = terminal_connect(l->options->console_socket, e);
-        if (p->console_fd < 0)
-            return -1;
+        return 0;
     }
-    return 0;
+    if (l->options->console_socket) {
+        p->console_fd = terminal_connect(l->options->console_socket, e);
+        return p->console_fd < 0 ? -1 : 0;
+    }
+    return terminal_pair(&l->master_sock, &p->console_fd, e);
 }
 
 static int make_cgroup(struct launch *l, struct err *e)
@@ -307,6 +309,8 @@ static int prepare_child(struct launch *l, struct err *e)
     if (sync_send(l->sync_fd, SYNC_PREPARED, overlay, e) < 0 ||
         sync_expect(l->sync_fd, SYNC_READY, NULL, e) < 0)
         return -1;
+    if (l->master_sock >= 0 && terminal_receive(l->master_sock, l->options->master_fd, e) < 0)
+        return -1;
     l->container->state.start_ticks = container_start_ticks(l->pid);
     return oci_state_save(l->container->dir_fd, &l->container->state, e) < 0 ||
                    write_pid_file(l, e) < 0
@@ -333,6 +337,7 @@ static int launch(struct launch *l, struct err *e)
 static void launch_done(struct launch *l)
 {
     fd_close(&l->sync_fd);
+    fd_close(&l->master_sock);
     fd_close(&l->plan.start_fd);
     fd_close(&l->plan.console_fd);
     namespaces_done(&l->plan.namespaces);
@@ -364,7 +369,7 @@ int launch_create(const struct runtime *rt, const char *id, const struct launch_
                   struct container *out, int *pidfd, struct err *e)
 {
     struct launch l = { .rt = rt, .options = options, .container = out, .pidfd = -1 };
-    l.sync_fd = l.plan.sync_fd = l.plan.start_fd = l.plan.console_fd = -1;
+    l.master_sock = l.sync_fd = l.plan.sync_fd = l.plan.start_fd = l.plan.console_fd = -1;
     for (size_t k = 0; k < OCI_NS_COUNT_; k++)
         l.plan.namespaces.join_fds[k] = -1;
     l.plan.mounts.root_bind.fd = -1;

@@ -8,6 +8,7 @@ struct launch_options {
     const char *bundle;         /* absolute */
     const char *config;         /* NULL: config.json of the bundle */
     const char *console_socket; /* NULL: none */
+    int *master_fd;             /* where the terminal's master goes instead; NULL: nowhere */
     const char *pid_file;       /* NULL: none */
     unsigned preserve_fds;
     bool no_pivot;

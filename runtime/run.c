@@ -8,7 +8,7 @@
 #include "runtime/verbs.h"
 
 static int start_and_wait(const struct runtime *rt, const struct create_options *o,
-                          struct container *c, int pidfd, struct err *e)
+                          struct container *c, int pidfd, int master_fd, struct err *e)
 {
     int code = 0;
     if (launch_start(c, e) < 0) {
@@ -18,7 +18,7 @@ static int start_and_wait(const struct runtime *rt, const struct create_options 
     }
     if (o->detach)
         return 0;
-    if (foreground_wait(c->state.pid, pidfd, -1, &code, e) < 0)
+    if (foreground_wait(c->state.pid, pidfd, master_fd, &code, e) < 0)
         return -1;
     if (!o->keep && launch_delete(rt, c, e) < 0)
         return -1;
@@ -30,12 +30,14 @@ int verb_run(const struct runtime *rt, int argc, char **argv, struct err *e)
     struct create_options o = { 0 };
     struct container c = { .dir_fd = -1 };
     const char *id;
-    auto_fd int pidfd = -1;
+    auto_fd int pidfd = -1, master = -1;
     if (create_options_parse(argc, argv, &o, &id, e) < 0)
         return -1;
+    if (!o.detach)
+        o.launch.master_fd = &master;
     int result = launch_create(rt, id, &o.launch, &c, &pidfd, e);
     if (result == 0)
-        result = start_and_wait(rt, &o, &c, pidfd, e);
+        result = start_and_wait(rt, &o, &c, pidfd, master, e);
     container_done(&c);
     return result;
 }

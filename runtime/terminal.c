@@ -82,3 +82,24 @@ int terminal_connect(const char *path, struct err *e)
         return err_sys(e, errno, "--console-socket: connect to %s", path);
     return take_fd(&fd);
 }
+
+int terminal_pair(int *ours, int *for_child, struct err *e)
+{
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return err_sys(e, errno, "make a socket pair");
+    *ours = pair[0];
+    *for_child = pair[1];
+    return 0;
+}
+
+int terminal_receive(int socket_fd, int *master_fd, struct err *e)
+{
+    char name[64];
+    int fd;
+    size_t count;
+    if (fd_recv(socket_fd, name, sizeof(name), &fd, 1, &count) <= 0 || count == 0)
+        return err_internal(e, "the terminal did not arrive");
+    *master_fd = fd;
+    return 0;
+}

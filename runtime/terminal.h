@@ -17,5 +17,9 @@ must_check int terminal_bind_console(int root_fd, int slave_fd, struct err *e);
 must_check int terminal_become(int slave_fd, uid_t uid, struct err *e);
 /* One message with the fd; NAME is its payload. */
 must_check int terminal_send(int socket_fd, int master_fd, const char *name, struct err *e);
+/* The same inside of svc-runtime: a pair, of which FOR_CHILD is for terminal_send … */
+must_check int terminal_pair(int *ours, int *for_child, struct err *e);
+/* … and the master that came. */
+must_check int terminal_receive(int socket_fd, int *master_fd, struct err *e);
 /* Connects to a --console-socket. Returns the fd. */
 must_check int terminal_connect(const char *path, struct err *e);

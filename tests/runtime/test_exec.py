@@ -79,9 +79,9 @@ def test_detached_with_a_pid_file(sleeper, wait_for):
 
 def test_what_is_not_found_has_the_words_clients_look_for(sleeper):
     done = sleeper.exec("no-such-program")
-    assert done.returncode == 255 and "executable file not found in $PATH" in done.stderr
+    assert done.returncode == 127 and "executable file not found in $PATH" in done.stderr
     done = sleeper.exec("/no/such/program")
-    assert done.returncode == 255 and "no such file or directory" in done.stderr.lower()
+    assert done.returncode == 127 and "no such file or directory" in done.stderr.lower()
 
 
 def test_a_stopped_container_is_refused(sleeper, wait_for):

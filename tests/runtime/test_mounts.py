@@ -142,7 +142,8 @@ def test_masked_and_read_only_paths(either):
     assert out.split()[0] == "0"
     assert "\n0\n" in out
     done = either.shell(": >> /proc/sys/kernel/panic").run()
-    assert done.returncode != 0 and "Read-only" in done.stderr
+    assert done.returncode != 0
+    assert "Read-only" in done.stderr or "Permission denied" in done.stderr  # the latter: not its owner anyway
 
 
 def test_the_default_devices(either):
