@@ -512,7 +512,7 @@ int cgroup_from_string(const char *s, struct cgroup **out, struct err *e)
 {
     auto_(cgroup_free) struct cgroup *cg = cgroup_alloc();
     const char *p = s;
-    char path[CGROUP_PATH_LIMIT];
+    char path[CGROUP_PATH_LIMIT] = "";
     while (p && *p && *p != '/') {
         if (cg->count == CGROUP_HIERARCHY_MAX)
             p = NULL;

@@ -95,9 +95,13 @@ uint64_t cgroup_weight_of_shares(uint64_t shares)
     if (shares >= 262144)
         return 10000;
     double log2 = 0, mantissa = (double)shares;
-    for (; mantissa >= 2; mantissa /= 2)
+    while (mantissa >= 2) {
+        mantissa /= 2;
         log2 += 1;
-    for (double bit = 0.5; bit > 1e-15; bit /= 2) {
+    }
+    double bit = 1;
+    for (int digit = 0; digit < 50; digit++) {
+        bit /= 2;
         mantissa *= mantissa;
         if (mantissa >= 2) {
             mantissa /= 2;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "runtime/create_options.h"
+#include "runtime/payload.h"
 #include "runtime/verbs.h"
 
 const struct options_row create_options_rows[] = {
@@ -35,7 +36,8 @@ int create_options_parse(int argc, char **argv, struct create_options *o, const 
 {
     int words = options_parse(create_options_rows, create_options_count, OPTIONS_MIXED, argc - 1,
                               argv + 1, o, e);
-    if (words < 0 || verb_check_words(argv[0], words, 1, 1, "ID", e) < 0)
+    if (words < 0 || verb_check_words(argv[0], words, 1, 1, "ID", e) < 0 ||
+        payload_check_preserved(o->preserve_fds, e) < 0)
         return -1;
     *id = argv[1];
     if (o->config && !o->bundle)

@@ -47,27 +47,31 @@ static struct oci_strings append(struct arena *a, const struct oci_strings *list
 {
     struct oci_strings out = { .count = list->count + count };
     out.items = arena_alloc(a, (out.count + 1) * sizeof(*out.items));
-    for (size_t i = 0; i < out.count; i++)
-        out.items[i] = i < list->count ? list->items[i] : more[i - list->count];
+    if (list->count)
+        memcpy(out.items, list->items, list->count * sizeof(*out.items));
+    if (count)
+        memcpy(out.items + list->count, more, count * sizeof(*out.items));
     return out;
 }
 
 /* NAME=VALUE replaces an earlier NAME. */
+static bool is_replaced(const struct oci_strings *env, size_t index)
+{
+    size_t name = strcspn(env->items[index], "=") + 1;
+    for (size_t i = index + 1; i < env->count; i++)
+        if (strncmp(env->items[index], env->items[i], name) == 0)
+            return true;
+    return false;
+}
+
 static struct oci_strings merge_env(struct arena *a, const struct oci_strings *env,
                                     const struct options_list *more)
 {
-    struct oci_strings out = append(a, env, more->items, more->count);
-    size_t kept = 0;
-    for (size_t i = 0; i < out.count; i++) {
-        size_t name = strcspn(out.items[i], "=") + 1;
-        bool is_replaced = false;
-        for (size_t k = i + 1; k < out.count && !is_replaced; k++)
-            is_replaced = strncmp(out.items[i], out.items[k], name) == 0;
-        if (!is_replaced)
-            out.items[kept++] = out.items[i];
-    }
-    out.items[kept] = NULL;
-    out.count = kept;
+    struct oci_strings all = append(a, env, more->items, more->count);
+    struct oci_strings out = { .items = arena_alloc(a, (all.count + 1) * sizeof(*out.items)) };
+    for (size_t i = 0; i < all.count; i++)
+        if (!is_replaced(&all, i))
+            out.items[out.count++] = all.items[i];
     return out;
 }
 
@@ -188,15 +192,6 @@ static int exec_in(struct container *c, const struct exec_options *o, char **wor
     return result < 0 ? -1 : enter_and_wait(c, &config, o, &process, e);
 }
 
-/* Nothing of ours is open yet: else a number that the caller left free would be one of our fds. */
-static int check_preserved(unsigned count, struct err *e)
-{
-    for (unsigned fd = 3; fd - 3 < count; fd++)
-        if (fcntl((int)fd, F_GETFD) < 0)
-            return err_input(e, "--preserve-fds: fd %u is not open", fd);
-    return 0;
-}
-
 int verb_exec(const struct runtime *rt, int argc, char **argv, struct err *e)
 {
     struct exec_options o = { 0 };
@@ -204,7 +199,7 @@ int verb_exec(const struct runtime *rt, int argc, char **argv, struct err *e)
     int words =
         options_parse(rows, ARRAY_LEN(rows), OPTIONS_FIRST_STOPS, argc - 1, argv + 1, &o, e);
     int result = -1;
-    if (words > 0 && check_preserved(o.preserve_fds, e) == 0 &&
+    if (words > 0 && payload_check_preserved(o.preserve_fds, e) == 0 &&
         container_open(rt, argv[1], &c, e) == 0)
         result = exec_in(&c, &o, argv + 2, (size_t)words - 1, e);
     else if (words == 0)

@@ -187,7 +187,9 @@ _Noreturn void init_main(struct init_plan *p)
         _exit(1);
     }
     (void)prctl(PR_SET_PDEATHSIG, 0); /* from now on we outlive `create` */
-    if (sync_send(p->sync_fd, SYNC_READY, -1, &e) < 0)
+    /* A container that nobody knows of could never be deleted: end with the parent until then. */
+    if (sync_send(p->sync_fd, SYNC_READY, -1, &e) < 0 ||
+        sync_expect(p->sync_fd, SYNC_RECORDED, NULL, &e) < 0)
         _exit(1);
     fd_close(&p->sync_fd);
     int conn = wait_for_start(p);

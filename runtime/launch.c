@@ -109,13 +109,13 @@ static int make_plan(struct launch *l, struct err *e)
     p->config = c;
     p->no_pivot = l->options->no_pivot;
     p->no_new_keyring = l->options->no_new_keyring;
-    if (has_userns && !c->namespaces[OCI_NS_USER].path &&
-        (!c->uid_mappings.count || !c->gid_mappings.count))
+    if (namespaces_plan_init(c, &p->namespaces, e) < 0)
+        return -1;
+    if (has_userns && (!c->uid_mappings.count || !c->gid_mappings.count))
         return err_input(e, "config.json: linux.uidMappings: a user namespace needs mappings");
     if (c->namespaces[OCI_NS_TIME].path)
         return err_host(e, "linux.namespaces: joining a time namespace is not supported yet");
-    if (sysctl_check(c, e) < 0 || namespaces_plan_init(c, &p->namespaces, e) < 0 ||
-        mounts_plan_init(&l->container->arena, c, &p->mounts, e) < 0 ||
+    if (sysctl_check(c, e) < 0 || mounts_plan_init(&l->container->arena, c, &p->mounts, e) < 0 ||
         payload_plan_init(c, &c->process, l->options->preserve_fds, &p->payload, e) < 0)
         return -1;
     /* Set last, by the child: mount points are made on it before. */
@@ -142,6 +142,20 @@ static int open_host_objects(struct launch *l, struct err *e)
     return terminal_pair(&l->master_sock, &p->console_fd, e);
 }
 
+/* For mounts of type cgroup: in a hierarchy where the container has no directory, a mount would
+ * show the whole machine's. */
+static void keep_own_hierarchies(struct cgroup_host *host, const char *cgroup)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < host->count; i++) {
+        char path[PATH_LIMIT];
+        int n = snprintf(path, sizeof(path), "%s%s", host->items[i].mountpoint, cgroup);
+        if (n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0)
+            host->items[kept++] = host->items[i];
+    }
+    host->count = kept;
+}
+
 static int make_cgroup(struct launch *l, struct err *e)
 {
     struct container *c = l->container;
@@ -153,6 +167,7 @@ static int make_cgroup(struct launch *l, struct err *e)
     if (cgroup_host_detect(&l->plan.cgroups, e) < 0 ||
         cgroup_new(&l->plan.cgroups, path, &l->config.resources, &l->cgroup, e) < 0)
         return -1;
+    keep_own_hierarchies(&l->plan.cgroups, cgroup_path(l->cgroup));
     cgroup_to_string(l->cgroup, &text);
     c->state.cgroup = arena_strdup(&c->arena, text.data ? text.data : "");
     bool with_v2 = false; /* clone3 puts it there */
@@ -252,15 +267,13 @@ static int set_oom_score(const struct launch *l, struct err *e)
 
 static int map_ids(struct launch *l, struct err *e)
 {
-    char path[64];
-    bool is_new = l->plan.namespaces.clone_flags & CLONE_NEWUSER;
-    if (is_new && idmap_write(l->pid, &l->config.uid_mappings, &l->config.gid_mappings, e) < 0)
-        return -1;
     auto_fd int userns = -1;
     if (l->plan.payload.has_userns) {
+        char path[64];
+        if (idmap_write(l->pid, &l->config.uid_mappings, &l->config.gid_mappings, e) < 0)
+            return -1;
         (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)l->pid);
-        userns = is_new ? open(path, O_RDONLY | O_CLOEXEC)
-                        : fcntl(l->plan.namespaces.join_fds[OCI_NS_USER], F_DUPFD_CLOEXEC, 0);
+        userns = open(path, O_RDONLY | O_CLOEXEC);
         if (userns < 0)
             return err_sys(e, errno, "open the user namespace");
     }
@@ -312,10 +325,10 @@ static int prepare_child(struct launch *l, struct err *e)
     if (l->master_sock >= 0 && terminal_receive(l->master_sock, l->options->master_fd, e) < 0)
         return -1;
     l->container->state.start_ticks = container_start_ticks(l->pid);
-    return oci_state_save(l->container->dir_fd, &l->container->state, e) < 0 ||
-                   write_pid_file(l, e) < 0
-               ? -1
-               : 0;
+    if (oci_state_save(l->container->dir_fd, &l->container->state, e) < 0 ||
+        write_pid_file(l, e) < 0)
+        return -1;
+    return sync_send(l->sync_fd, SYNC_RECORDED, -1, e);
 }
 
 static int launch(struct launch *l, struct err *e)
@@ -435,18 +448,26 @@ int launch_start(struct container *c, struct err *e)
     return 0;
 }
 
-int launch_delete(const struct runtime *rt, struct container *c, struct err *e)
+static int remove_cgroups(const struct container *c, struct err *e)
 {
     auto_(cgroup_free) struct cgroup *cg = NULL;
+    if (!c->state.cgroup || !c->state.cgroup[0])
+        return 0;
+    if (container_open_cgroup(c, &cg, e) < 0 || cgroup_signal_all(cg, SIGKILL, e) < 0)
+        return -1;
+    return cgroup_remove(cg, CGROUP_REMOVE_TIMEOUT_MS, e);
+}
+
+/* Each part is tried twice: nobody may be left to delete what a shortage of the moment (ENOMEM,
+ * EMFILE) has left. */
+int launch_delete(const struct runtime *rt, struct container *c, struct err *e)
+{
     struct err hook;
     if (container_is_alive(c))
         (void)kill(c->state.pid, SIGKILL);
-    if (c->state.cgroup && c->state.cgroup[0]) {
-        if (container_open_cgroup(c, &cg, e) < 0 || cgroup_signal_all(cg, SIGKILL, e) < 0 ||
-            cgroup_remove(cg, CGROUP_REMOVE_TIMEOUT_MS, e) < 0)
-            return err_wrap(e, "delete container \"%s\"", c->id);
-    }
+    if (remove_cgroups(c, e) < 0 && remove_cgroups(c, e) < 0)
+        return err_wrap(e, "delete container \"%s\"", c->id);
     if (run_later_hooks(c, OCI_HOOK_POSTSTOP, "poststop", "stopped", &hook) < 0)
         log_err(LOG_WARN, NULL, "hook.failed", &hook);
-    return container_remove(rt, c, e);
+    return container_remove(rt, c, e) < 0 ? container_remove(rt, c, e) : 0;
 }

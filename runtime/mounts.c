@@ -47,6 +47,22 @@ static int plan_item(struct arena *a, const struct oci_config *c, const struct o
     return 0;
 }
 
+/* A sysfs shows a network namespace, and only its owner may mount one (fs/sysfs/mount.c): in a user
+ * namespace without a network namespace of its own it is the caller's /sys, without what is mounted
+ * below. */
+static void plan_sysfs(const struct oci_config *c, struct mounts_item *m, struct arena *a)
+{
+    const struct oci_namespace *net = &c->namespaces[OCI_NS_NETWORK];
+    bool owns_net = net->is_wanted && !net->path;
+    if (owns_net || !c->namespaces[OCI_NS_USER].is_wanted || !str_eq(m->spec->type, "sysfs"))
+        return;
+    struct oci_mount *spec = arena_alloc(a, sizeof(*spec));
+    *spec = *m->spec;
+    spec->source = "/sys";
+    m->spec = spec;
+    m->is_bind = true;
+}
+
 /* Without a mount on "/", the root is a bind of root.path. */
 static void plan_root(struct mounts_plan *p, const struct oci_config *c, struct arena *a)
 {
@@ -70,6 +86,7 @@ int mounts_plan_init(struct arena *a, const struct oci_config *c, struct mounts_
         struct mounts_item *m = &out->items[out->count];
         if (plan_item(a, c, &c->mounts[i], m, e) < 0)
             return -1;
+        plan_sysfs(c, m, a);
         if (m->is_bind && m->spec->source[0] != '/') {
             struct oci_mount *spec = arena_alloc(a, sizeof(*spec));
             *spec = *m->spec;

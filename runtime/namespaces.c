@@ -54,6 +54,11 @@ int namespaces_plan_init(const struct oci_config *c, struct namespaces_plan *out
     }
     if (!c->namespaces[OCI_NS_MOUNT].is_wanted)
         return err_input(e, "linux.namespaces: a mount namespace is needed");
+    if (c->namespaces[OCI_NS_MOUNT].path)
+        return err_host(e, "linux.namespaces: joining a mount namespace is not supported");
+    /* The new ones would belong to our user namespace, not to the one that is joined. */
+    if (c->namespaces[OCI_NS_USER].path)
+        return err_host(e, "linux.namespaces: joining a user namespace is not supported yet");
     return 0;
 }
 

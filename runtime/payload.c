@@ -16,8 +16,17 @@
 #include "runtime/idmap.h"
 #include "runtime/pid1.h"
 #include "runtime/terminal.h"
+#include "runtime/user.h"
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+int payload_check_preserved(unsigned count, struct err *e)
+{
+    for (unsigned fd = 3; fd - 3 < count; fd++)
+        if (fcntl((int)fd, F_GETFD) < 0)
+            return err_input(e, "--preserve-fds: fd %u is not open", fd);
+    return 0;
+}
 
 int payload_plan_init(const struct oci_config *c, const struct oci_process *process,
                       unsigned preserve_fds, struct payload *out, struct err *e)
@@ -29,6 +38,8 @@ int payload_plan_init(const struct oci_config *c, const struct oci_process *proc
     for (size_t i = 0; i < c->annotations.count; i++)
         if (str_eq(c->annotations.items[i].key, "run.svc.init"))
             out->is_init_wanted = str_eq(c->annotations.items[i].value, "1");
+    if (process->env.count > PAYLOAD_ENV_MAX - 2)
+        return err_input(e, "process.env: more than %d variables", PAYLOAD_ENV_MAX - 2);
     if (process->apparmor_profile && process->apparmor_profile[0] &&
         !str_eq(process->apparmor_profile, "unconfined"))
         return err_host(e, "process.apparmorProfile is not supported by this runtime yet");
@@ -104,8 +115,20 @@ static const char *search_path(const struct oci_process *process)
     return PATH_DEFAULT;
 }
 
+/* What login would set, and other runtimes do. */
+static void find_home(struct payload *p)
+{
+    for (size_t i = 0; i < p->process->env.count; i++)
+        if (str_starts(p->process->env.items[i], "HOME="))
+            return;
+    auto_fd int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    (void)!str_copy(p->home, sizeof(p->home), "HOME=");
+    user_home(root, p->process->user.uid, p->home + 5, sizeof(p->home) - 5);
+}
+
 int payload_find(struct payload *p, struct err *e)
 {
+    find_home(p);
     const char *name = p->process->args.items[0];
     if (enter_cwd(p->process->cwd, e) < 0)
         return -1;
@@ -207,6 +230,16 @@ static void lead_group(bool has_terminal)
         (void)tcsetpgrp(STDIN_FILENO, getpid());
 }
 
+static void fill_env(const struct payload *p, const char *env[PAYLOAD_ENV_MAX])
+{
+    size_t count = p->process->env.count;
+    if (count)
+        memcpy(env, p->process->env.items, count * sizeof(*env));
+    if (p->home[0])
+        env[count++] = p->home;
+    env[count] = NULL;
+}
+
 int payload_exec(struct payload *p, struct err *e)
 {
     if (setsid() < 0 && errno != EPERM)
@@ -226,8 +259,8 @@ int payload_exec(struct payload *p, struct err *e)
     reset_signals();
     if (p->process->no_new_privileges && seccomp_install(&p->seccomp, NULL, e) < 0)
         return -1;
-    static const char *const no_env[] = { NULL };
-    const char *const *env = p->process->env.items ? p->process->env.items : no_env;
+    const char *env[PAYLOAD_ENV_MAX];
+    fill_env(p, env);
     execve(p->path, (char *const *)(uintptr_t)p->process->args.items,
            (char *const *)(uintptr_t)env);
     int errnum = errno;

@@ -13,6 +13,10 @@
 #include "runtime/seccomp.h"
 #include "specs/oci_config.h"
 
+enum {
+    PAYLOAD_ENV_MAX = 4096
+};
+
 struct payload {
     const struct oci_process *process;
     struct caps_plan caps;
@@ -23,9 +27,13 @@ struct payload {
     bool is_init_wanted; /* pid 1 is ours, the program its child */
     int terminal_fd;     /* slave; -1: none */
     int parent_fd;       /* hangs up when the parent dies, and so does the program; -1: it stays */
+    char home[PATH_LIMIT]; /* "HOME=/root" when process.env has none, else "" */
     char path[PATH_LIMIT]; /* the program, found by payload_find */
 };
 
+/* Parent, before it opens anything: the COUNT fds from 3 on must be open, else a number that the
+ * caller left free would be one of our own. ERR_INPUT. */
+must_check int payload_check_preserved(unsigned count, struct err *e);
 must_check int payload_plan_init(const struct oci_config *c, const struct oci_process *process,
                                  unsigned preserve_fds, struct payload *out, struct err *e);
 void payload_done(struct payload *p);

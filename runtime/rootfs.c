@@ -51,7 +51,7 @@ int rootfs_make(int root_fd, const char *path, bool is_dir, struct err *e)
     while (len && prefix[len - 1] == '/')
         prefix[--len] = '\0';
     auto_fd int parent = rootfs_open(root_fd, "/", O_PATH | O_DIRECTORY);
-    for (char *name = prefix; name && parent >= 0;) {
+    for (char *name = prefix; parent >= 0;) {
         char *slash = strchr(name, '/');
         if (slash)
             *slash = '\0';

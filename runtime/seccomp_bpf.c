@@ -1,5 +1,6 @@
 #include "runtime/seccomp_bpf.h"
 
+#include <assert.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
@@ -239,6 +240,7 @@ static bool is_same_node(const struct oci_seccomp_arg *a, const struct oci_secco
         [OCI_SECCOMP_LT] = 2, [OCI_SECCOMP_GE] = 2, [OCI_SECCOMP_LE] = 3,
         [OCI_SECCOMP_GT] = 3,
     };
+    assert(a->op < OCI_SECCOMP_OP_COUNT_ && b->op < OCI_SECCOMP_OP_COUNT_);
     int x = node[a->op], y = node[b->op];
     if (x == 1 && y == 1)
         return is_high ? a->value >> 32 == b->value >> 32
@@ -379,6 +381,7 @@ static void sort_entries(struct entry *entries, struct entry *spare, size_t coun
 /* The numbers of one architecture, moved up by BASE (the x32 bit, or 0). */
 static void add_arch(struct compiler *c, const struct seccomp_bpf_arch *arch, uint32_t base)
 {
+    assert(arch); /* seccomp_bpf_compile goes through those that are there */
     struct entry *entries = mem_alloc((2 * arch->rule_count + 1) * sizeof(*entries));
     for (size_t i = 0; i < arch->rule_count; i++)
         entries[i] = (struct entry){ arch->rules[i].nr, &arch->rules[i] };

@@ -7,6 +7,7 @@
 static const char *const names[] = {
     [SYNC_PREPARED] = "prepared",
     [SYNC_READY] = "ready",
+    [SYNC_RECORDED] = "recorded",
     [SYNC_FAILED] = "failed",
 };
 

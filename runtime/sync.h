@@ -6,8 +6,10 @@
  *   runs createRuntime hooks
  *     ── SYNC_PREPARED (fd: root overlay) ─▶ joins cgroups, builds the root, pivots,
  *                                            finds the program
- *     ◀────────── SYNC_READY ──────────────  waits for `start` on its own socket
- *     ◀── SYNC_FAILED (one struct err) ────  or ends here
+ *     ◀────────── SYNC_READY ──────────────
+ *   writes state.json, pid file              ends, should the parent die before it was told
+ *     ── SYNC_RECORDED ───────────────────▶  waits for `start` on its own socket
+ *     ◀── SYNC_FAILED (one struct err) ────  at any time, and ends
  *
  * Each side receives what it expects next, or fails; end of file means that the other side died.
  * The start socket (start.sock in the container's state directory) is the same with one message:
@@ -18,6 +20,7 @@
 enum sync_type {
     SYNC_PREPARED = 1,
     SYNC_READY,
+    SYNC_RECORDED,
     SYNC_FAILED,
 };
 struct sync_message {

@@ -77,20 +77,6 @@ static struct ctl_watch *open_watch(const struct session *s, const char *target)
     return ctl_watch_open(&call, &w, &e) < 0 ? NULL : w;
 }
 
-static void reopen(struct session *s)
-{
-    char target[TARGET_BYTES];
-    if (!s->events) {
-        (void)snprintf(target, sizeof(target), "/v1/events?follow=1&since=%lld",
-                       (long long)s->last_seq);
-        s->events = open_watch(s, target);
-    }
-    if (!s->logs && s->wants_logs) {
-        cli_logview_resume(&s->view);
-        s->logs = open_watch(s, "/v1/logs?follow=1");
-    }
-}
-
 /* Output that cannot be written does not stop the stack. */
 static void write_out(int fd, const struct buf *b)
 {
@@ -313,10 +299,9 @@ static void on_event(struct session *s, const struct json *event)
         s->is_down = true;
 }
 
-static void on_events(struct session *s)
+static void take_events(struct session *s)
 {
-    struct err e;
-    int more = ctl_watch_read(s->events, &e);
+    struct err e; /* an error ends the stream, which is seen by reading on */
     for (int got = 1; got > 0 && !s->is_left;) {
         struct arena a = { 0 };
         struct json *event;
@@ -325,6 +310,13 @@ static void on_events(struct session *s)
             on_event(s, event);
         arena_done(&a);
     }
+}
+
+static void on_events(struct session *s)
+{
+    struct err e;
+    int more = ctl_watch_read(s->events, &e);
+    take_events(s);
     if (more > 0)
         return;
     ctl_watch_close(s->events);
@@ -332,6 +324,25 @@ static void on_events(struct session *s)
 }
 
 /* ---- the loop ---- */
+
+/* What came together with the head of the answer is there already: poll(2) would not tell. */
+static void reopen(struct session *s)
+{
+    char target[TARGET_BYTES];
+    if (!s->events) {
+        (void)snprintf(target, sizeof(target), "/v1/events?follow=1&since=%lld",
+                       (long long)s->last_seq);
+        s->events = open_watch(s, target);
+        if (s->events)
+            take_events(s);
+    }
+    if (!s->logs && s->wants_logs) {
+        cli_logview_resume(&s->view);
+        s->logs = open_watch(s, "/v1/logs?follow=1");
+        if (s->logs)
+            print_logs(s->logs, &s->view, STDOUT_FILENO);
+    }
+}
 
 static void on_time(struct session *s)
 {
@@ -382,6 +393,8 @@ static void watch(struct session *s)
             return;
         if (!s->is_down && (!s->events || (s->wants_logs && !s->logs)))
             reopen(s);
+        if (s->is_left)
+            return;
     }
 }
 

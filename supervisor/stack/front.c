@@ -86,7 +86,7 @@ void front_port_text(const struct project *p, size_t service, size_t index, char
     at += index;
     struct listener l = listener_at(p, at);
     (void)snprintf(text, size, "%s:%u->%u/tcp", shown_address(l.address),
-                   p->listen_fds ? bound_port(p->listen_fds[at]) : l.port, l.target);
+                   (unsigned)(p->listen_fds ? bound_port(p->listen_fds[at]) : l.port), l.target);
 }
 
 static int open_listener(struct project *p, size_t index, struct err *e)

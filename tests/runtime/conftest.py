@@ -43,6 +43,7 @@ def userns(new_container):
 def sleeper(new_container, wait_for):
     """A running container whose program waits to be killed."""
     made = new_container().with_user_namespace()
-    made.shell("trap 'exit 7' TERM; while :; do sleep 1; done")
+    made.shell("trap 'exit 7' TERM; echo ready; while :; do sleep 1; done")
     made.created().start()
+    wait_for(lambda: made.log() == "ready\n", what="the trap of the program")
     return made

@@ -57,7 +57,7 @@ class Container:
         self.id = "t" + secrets.token_hex(6) if name is None else name
         self.rootfs = os.path.join(bundle, "rootfs")
         self.config = default_config()
-        self.config["linux"]["cgroupsPath"] = f"/svc-runtime-test/{self.id}"
+        self.config["linux"]["cgroupsPath"] = f"/svc-runtime-test-{self.id}"
 
     def with_user_namespace(self):
         self.config["linux"]["namespaces"].append({"type": "user"})
@@ -153,5 +153,5 @@ class Container:
     def cgroup_dirs(self):
         found = []
         for folder, names, _ in os.walk("/sys/fs/cgroup"):
-            found += [os.path.join(folder, name) for name in names if name == self.id]
+            found += [os.path.join(folder, name) for name in names if name.endswith(self.id)]
         return found

@@ -109,5 +109,27 @@ def test_preserved_files_must_be_open(sleeper):
     assert done.returncode == 255 and "fd 3" in done.stderr
 
 
+@pytest.mark.parametrize("user", ["0", "1000"])
+def test_it_dies_with_a_killed_caller(sleeper, wait_for, user):
+    """What a health probe past its timeout is."""
+    argv = [sleeper.program, "--root", sleeper.state_root, "exec", "--user", user, sleeper.id, "sh", "-c",
+            "echo up; exec sleep 1000"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "up\n"
+        assert "sleep 1000" in sleeper.call("ps", sleeper.id).stdout
+        process.kill()
+    wait_for(lambda: "sleep 1000" not in sleeper.call("ps", sleeper.id).stdout, what="its end")
+
+
+def test_blocked_signals_of_the_caller_stay_outside(sleeper):
+    def block():
+        import signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    out = sleeper.exec("grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status", preexec_fn=block).stdout
+    assert {int(line.split()[1], 16) for line in out.splitlines()} == {0}
+
+
 def test_options_after_the_id_belong_to_the_program(sleeper):
     assert sleeper.exec("echo", "--tty", "-x").stdout == "--tty -x\n"

@@ -7,15 +7,16 @@ import pytest
 from container import DEV, ID_BASE
 
 
-def mounted(path="/proc/self/mountinfo"):
-    with open(path) as file:
-        return [line.split()[4] for line in file]
+def mounts_of(container):
+    """Lines that have to do with the test's directories, since others mount things meanwhile."""
+    words = (os.path.dirname(container.bundle), container.id, "pytest")
+    with open("/proc/self/mountinfo") as file:
+        return [line for line in file if any(word in line for word in words)]
 
 
 def test_the_host_sees_none_of_it(either):
-    before = mounted()
     either.shell("sleep 100").created().start()
-    assert mounted() == before
+    assert mounts_of(either) == []
 
 
 def test_a_read_only_root(either):
@@ -129,11 +130,10 @@ def test_a_read_only_overlay(userns, tmp_path):
 
 
 def test_overlay_layers_leave_nothing_when_killed(userns, tmp_path):
-    before = mounted()
     overlay_root(userns, tmp_path, "idmap").shell("sleep 100").created().start()
-    assert mounted() == before
-    seen = mounted(f"/proc/{userns.state()['pid']}/mountinfo")
-    assert str(tmp_path) not in "".join(seen)
+    assert mounts_of(userns) == []
+    with open(f"/proc/{userns.state()['pid']}/mountinfo") as file:
+        assert str(tmp_path) not in file.read()
 
 
 def test_masked_and_read_only_paths(either):
@@ -185,6 +185,17 @@ def test_binds_are_private_by_default(container, tmp_path):
     container.bind(tmp_path, "/data")
     line = container.shell("grep ' /data ' /proc/self/mountinfo").output()
     assert "shared:" not in line and "master:" not in line
+
+
+def test_sys_without_a_network_namespace(userns):
+    userns.config["linux"]["namespaces"] = [n for n in userns.config["linux"]["namespaces"] if n["type"] != "network"]
+    assert "kernel" in userns.shell("ls /sys; touch /sys/x 2>/dev/null; ls /sys/fs/cgroup/").output()
+
+
+def test_cgroup_mounts_show_nothing_of_the_machine(either):
+    out = either.shell("awk '$9 ~ /^cgroup/ || $8 ~ /^cgroup/ {print $5}' /proc/self/mountinfo | while read d; do"
+                       " find $d -mindepth 1 -type d; done; grep -c ' cgroup' /proc/self/mountinfo").output().split()
+    assert len(out) == 1 and int(out[0]) > 0
 
 
 def test_no_pivot(container):

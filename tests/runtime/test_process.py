@@ -51,6 +51,13 @@ def test_environment_and_arguments_are_as_given(either):
     assert sorted(either.output().splitlines()) == ["A=1 2", "HOME=/h", "PATH=/bin"]
 
 
+def test_home_is_that_of_the_user_when_not_given(either):
+    either.config["process"]["env"] = ["PATH=/bin"]
+    for uid, home in ((0, "/root"), (65534, "/"), (1234, "/")):
+        either.config["process"]["user"]["uid"] = uid
+        assert either.shell("echo $HOME").output() == home + "\n"
+
+
 def test_the_working_directory(either):
     either.config["process"]["cwd"] = "/etc"
     assert either.shell("pwd").output() == "/etc\n"

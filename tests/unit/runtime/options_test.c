@@ -2,110 +2,124 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 struct values {
-    bool detach;
-    const char *bundle;
+    bool force, quiet;
+    const char *name;
     struct options_list env;
-    unsigned fds;
+    unsigned count;
 };
+
 static const struct options_row rows[] = {
-    { 'd', "detach", OPTIONS_FLAG, offsetof(struct values, detach), "h" },
-    { 'b', "bundle", OPTIONS_STRING, offsetof(struct values, bundle), "h" },
-    { 'e', "env", OPTIONS_STRINGS, offsetof(struct values, env), "h" },
-    { 0, "preserve-fds", OPTIONS_UINT, offsetof(struct values, fds), "h" },
+    { 'c', "count", OPTIONS_UINT, offsetof(struct values, count), "how many" },
+    { 'e', "env", OPTIONS_STRINGS, offsetof(struct values, env), "NAME=VALUE" },
+    { 'f', "force", OPTIONS_FLAG, offsetof(struct values, force), "by force" },
+    { 0, "name", OPTIONS_STRING, offsetof(struct values, name), "name" },
+    { 'q', "quiet", OPTIONS_FLAG, offsetof(struct values, quiet), NULL },
 };
 
-enum {
-    WORDS_MAX = 8
-};
-
-static int parse(enum options_order order, char *words[WORDS_MAX], struct values *v, struct err *e)
+/* Splits LINE at its spaces; returns what options_parse does. */
+static int parse(char *line, enum options_order order, char *argv[16], struct values *v,
+                 struct err *e)
 {
-    int count = 0;
-    while (count < WORDS_MAX && words[count])
-        count++;
+    int argc = 0;
+    for (char *p = line; *p && argc < 16;) {
+        argv[argc++] = p;
+        p += strcspn(p, " ");
+        if (*p)
+            *p++ = '\0';
+    }
     *v = (struct values){ 0 };
     *e = (struct err){ 0 };
-    return options_parse(rows, ARRAY_LEN(rows), order, count, words, v, e);
+    return options_parse(rows, ARRAY_LEN(rows), order, argc, argv, v, e);
 }
 
-static void every_form_is_taken(void **state)
+static void test_every_form(void **state)
 {
     (void)state;
+    char line[] = "--force --name=a --count 7 -e A=1 -eB=2 --env=C=3 -qf first -- -second";
+    char *argv[16];
     struct values v;
     struct err e;
-    char *forms[] = { "--bundle", "x", "--preserve-fds=3", "-eA=1", "-de", "B=2", "id", NULL };
-    assert_int_equal(parse(OPTIONS_MIXED, forms, &v, &e), 1);
-    assert_string_equal(forms[0], "id");
-    assert_string_equal(v.bundle, "x");
-    assert_int_equal(v.fds, 3);
-    assert_true(v.detach);
-    assert_int_equal(v.env.count, 2);
+    assert_int_equal(parse(line, OPTIONS_MIXED, argv, &v, &e), 2);
+    assert_string_equal(argv[0], "first");
+    assert_string_equal(argv[1], "-second");
+    assert_true(v.force && v.quiet);
+    assert_string_equal(v.name, "a");
+    assert_int_equal(v.count, 7);
+    assert_int_equal(v.env.count, 3);
     assert_string_equal(v.env.items[0], "A=1");
     assert_string_equal(v.env.items[1], "B=2");
+    assert_string_equal(v.env.items[2], "C=3");
     options_list_done(&v.env);
-    assert_int_equal(v.env.count, 0);
-    char *flag[WORDS_MAX] = { "--detach=false", "--bundle=", "-" };
-    assert_int_equal(parse(OPTIONS_MIXED, flag, &v, &e), 1);
-    assert_false(v.detach);
-    assert_string_equal(v.bundle, "");
 }
 
-static void the_order_says_where_options_end(void **state)
+static void test_order(void **state)
 {
     (void)state;
+    char mixed[] = "id --force", stops[] = "-q id ls --force -x";
+    char *argv[16];
     struct values v;
     struct err e;
-    char *mixed[WORDS_MAX] = { "id", "-d", "--", "-b" };
-    assert_int_equal(parse(OPTIONS_MIXED, mixed, &v, &e), 2);
-    assert_true(v.detach);
-    assert_string_equal(mixed[1], "-b");
-    char *first[WORDS_MAX] = { "-d", "id", "ls", "-b" };
-    assert_int_equal(parse(OPTIONS_FIRST_STOPS, first, &v, &e), 3);
-    assert_string_equal(first[2], "-b");
-    assert_null(v.bundle);
+    assert_int_equal(parse(mixed, OPTIONS_MIXED, argv, &v, &e), 1);
+    assert_true(v.force);
+    assert_int_equal(parse(stops, OPTIONS_FIRST_STOPS, argv, &v, &e), 4);
+    assert_true(v.quiet);
+    assert_false(v.force);
+    assert_string_equal(argv[3], "-x");
 }
 
-static void what_is_wrong_is_named(void **state)
+static void test_flags_with_values(void **state)
+{
+    (void)state;
+    char yes[] = "--force=true", no[] = "--force=false", bad[] = "--force=maybe";
+    char *argv[16];
+    struct values v;
+    struct err e;
+    assert_int_equal(parse(yes, OPTIONS_MIXED, argv, &v, &e), 0);
+    assert_true(v.force);
+    assert_int_equal(parse(no, OPTIONS_MIXED, argv, &v, &e), 0);
+    assert_false(v.force);
+    assert_int_equal(parse(bad, OPTIONS_MIXED, argv, &v, &e), -1);
+    assert_string_equal(e.what, "option --force takes true or false, not \"maybe\"");
+}
+
+static void test_mistakes(void **state)
 {
     (void)state;
     static const struct {
-        char *word;
-        const char *what;
-    } bad[] = {
-        { "--bundel", "unknown option --bundel (did you mean --bundle?)" },
+        const char *line, *what;
+    } cases[] = {
+        { "--forse", "unknown option --forse (did you mean --force?)" },
         { "--zzzzzzzz=1", "unknown option --zzzzzzzz" },
-        { "-z", "unknown option -z" },
-        { "-dz", "unknown option -z" },
-        { "--bundle", "option --bundle needs a value" },
-        { "-b", "option --bundle needs a value" },
-        { "--detach=maybe", "option --detach takes true or false, not \"maybe\"" },
-        { "--preserve-fds=3x", "option --preserve-fds: \"3x\" is not a number" },
-        { "--preserve-fds=-1", "option --preserve-fds: \"-1\" is not a number" },
-        { "--preserve-fds=4294967296", "option --preserve-fds: \"4294967296\" is not a number" },
+        { "-x", "unknown option -x" },
+        { "--name", "option --name needs a value" },
+        { "-e", "option --env needs a value" },
+        { "--count -1", "option --count: \"-1\" is not a number" },
+        { "--count 4294967296", "option --count: \"4294967296\" is not a number" },
     };
-    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char line[64];
+        char *argv[16];
         struct values v;
         struct err e;
-        char *words[WORDS_MAX] = { bad[i].word };
-        assert_int_equal(parse(OPTIONS_MIXED, words, &v, &e), -1);
+        (void)snprintf(line, sizeof(line), "%s", cases[i].line);
+        assert_int_equal(parse(line, OPTIONS_MIXED, argv, &v, &e), -1);
+        assert_string_equal(e.what, cases[i].what);
         assert_int_equal(e.kind, ERR_INPUT);
-        assert_string_equal(e.what, bad[i].what);
     }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_form_is_taken),
-        cmocka_unit_test(the_order_says_where_options_end),
-        cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(test_every_form),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_flags_with_values),
+        cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
