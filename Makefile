@@ -9,7 +9,6 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 PYTHON := /usr/bin/python3
 V_ := $(if $(V),,@)
-comma := ,
 # The build directory of another mode, beside this one.
 build_of = $(if $(filter build/%,$(BUILD)),build/$(1),$(BUILD)-$(1))
 submake = +$(MAKE) --no-print-directory -j$(JOBS)
@@ -23,9 +22,7 @@ CFLAGS_debug := -O0 -g3 -Wno-format-truncation
 CFLAGS_asan := -O1 -g3 $(SANITIZE) -Wno-format-truncation
 CFLAGS_fuzz := -O1 -g $(SANITIZE) -fsanitize=fuzzer-no-link
 CFLAGS_cover := -O0 -g --coverage -Wno-format-truncation
-# no-warnings: libnl has functions (that we never call) over glibc's name service, which static programs
-# lack; ld says so three times at every link.
-LDFLAGS_release := -static-pie -Wl,--no-warnings
+LDFLAGS_release := -static-pie
 LDFLAGS_asan := -fsanitize=address,undefined
 LDFLAGS_fuzz := -fsanitize=address,undefined,fuzzer
 LDFLAGS_cover := --coverage
@@ -56,7 +53,7 @@ uses_supervisor/cli := supervisor/ctl supervisor/loop supervisor/http specs runt
 uses_supervisor := supervisor/keeper supervisor/cli supervisor/stack supervisor/proxy supervisor/health \
                    supervisor/logs supervisor/ctl supervisor/sandbox netns supervisor/loop \
                    supervisor/http specs runtime/base
-LIBS := -lseccomp -lcap -lyajl_s -lpthread
+LIBS := -lseccomp -lyajl_s
 
 # Fuzz targets: tests/fuzz/NAME_fuzz.c, its seeds in tests/fuzz/corpus/NAME/, the unit it feeds.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -68,7 +65,7 @@ sources = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
 archive = $(BUILD)/$(1)/unit.a
 archives = $(call archive,$(1)) $(foreach u,$(uses_$(1)),$(call archive,$(u)))
 link_archives = -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
-LDFLAGS_tests := $(filter-out -static-pie -Wl$(comma)--no-warnings,$(LDFLAGS)) -pie
+LDFLAGS_tests := $(filter-out -static-pie,$(LDFLAGS)) -pie
 
 .PHONY: all
 all: $(BUILD)/svc $(BUILD)/svc-runtime ## build both programs (static), the default
@@ -250,7 +247,7 @@ worst: ## the ten longest functions and files
 
 # --- packages ----------------------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc make pkg-config libc6-dev libseccomp-dev libcap-dev libnl-3-dev libnl-route-3-dev libyajl-dev
+PACKAGES_BUILD := gcc make libc6-dev libseccomp-dev libyajl-dev
 PACKAGES_RUN := nftables redis-server gunicorn python3-flask python3-redis
 PACKAGES_TEST := libcmocka-dev python3-pytest python3-pytest-xdist clang-14 clang-format-14 clang-tidy-14 \
                  cppcheck busybox-static iproute2 curl procps strace

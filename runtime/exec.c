@@ -47,10 +47,10 @@ static struct oci_strings append(struct arena *a, const struct oci_strings *list
 {
     struct oci_strings out = { .count = list->count + count };
     out.items = arena_alloc(a, (out.count + 1) * sizeof(*out.items));
-    if (list->count)
-        memcpy(out.items, list->items, list->count * sizeof(*out.items));
-    if (count)
-        memcpy(out.items + list->count, more, count * sizeof(*out.items));
+    for (size_t i = 0; i < list->count; i++)
+        out.items[i] = list->items[i];
+    for (size_t i = 0; i < count; i++)
+        out.items[list->count + i] = more[i];
     return out;
 }
 
