@@ -41,16 +41,17 @@ static const struct options_row rows[] = {
     { 'u', "user", OPTIONS_STRING, offsetof(struct exec_options, user), "USER[:GROUP]" },
 };
 
-/* A copy of LIST with the items of MORE at its end. */
+/* A copy of LIST (NULL: empty) with the items of MORE at its end. */
 static struct oci_strings append(struct arena *a, const struct oci_strings *list,
                                  const char *const *more, size_t count)
 {
-    struct oci_strings out = { .count = list->count + count };
+    size_t before = list && list->items ? list->count : 0;
+    struct oci_strings out = { .count = before + count };
     out.items = arena_alloc(a, (out.count + 1) * sizeof(*out.items));
-    for (size_t i = 0; i < list->count; i++)
+    for (size_t i = 0; i < before; i++)
         out.items[i] = list->items[i];
     for (size_t i = 0; i < count; i++)
-        out.items[list->count + i] = more[i];
+        out.items[before + i] = more[i];
     return out;
 }
 
@@ -110,10 +111,9 @@ static void add_capabilities(struct arena *a, const struct exec_options *o, stru
 static int process_from_words(const struct container *c, const struct exec_options *o, char **words,
                               size_t count, struct arena *a, struct oci_process *p, struct err *e)
 {
-    static const struct oci_strings none = { 0 };
     if (count == 0)
         return err_input(e, "exec: no program given");
-    p->args = append(a, &none, (const char *const *)words, count);
+    p->args = append(a, NULL, (const char *const *)words, count);
     p->terminal = o->tty;
     p->no_new_privileges = p->no_new_privileges || o->no_new_privs;
     if (o->cwd)
