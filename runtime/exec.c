@@ -81,7 +81,7 @@ static int set_user(const struct container *c, const char *who, struct arena *a,
                     struct oci_process *p, struct err *e)
 {
     char path[64];
-    struct user_ids ids;
+    struct passwd_ids ids;
     (void)snprintf(path, sizeof(path), "/proc/%d/root", (int)c->state.pid);
     auto_fd int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0 || !container_is_alive(c))

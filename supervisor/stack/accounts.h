@@ -6,10 +6,11 @@
 #include <stdint.h>
 
 #include "runtime/base/err.h"
+#include "specs/passwd.h"
 #include "specs/stack.h"
 
 enum {
-    ACCOUNT_GROUPS_MAX = 64,
+    ACCOUNT_GROUPS_MAX = 2 * PASSWD_GROUPS_MAX,
     ACCOUNT_HOME_MAX = 256,
 };
 

@@ -1,4 +1,4 @@
-#include "runtime/user.h"
+#include "specs/passwd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,9 +27,9 @@ static void test_found(void **state)
         { "last", 99, 98, 0 },   { "0", 0, 0, 1 },       { "4294967294", 4294967294U, 0, 0 },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct user_ids ids;
+        struct passwd_ids ids;
         struct err e;
-        assert_int_equal(user_find(cases[i].who, passwd, group, &ids, &e), 0);
+        assert_int_equal(passwd_find(cases[i].who, passwd, group, &ids, &e), 0);
         assert_int_equal(ids.uid, cases[i].uid);
         assert_int_equal(ids.gid, cases[i].gid);
         assert_int_equal(ids.group_count, cases[i].groups);
@@ -43,9 +43,9 @@ static void test_refused(void **state)
                                          "www:",   ":www",    "33x",        "33:34x",     "-1",
                                          "www:-1", "www:no2", "4294967295", "4294967296", "1:2:3" };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct user_ids ids = { .uid = 77 };
+        struct passwd_ids ids = { .uid = 77 };
         struct err e = { 0 };
-        assert_int_equal(user_find(cases[i], passwd, group, &ids, &e), -1);
+        assert_int_equal(passwd_find(cases[i], passwd, group, &ids, &e), -1);
         assert_int_equal(e.kind, ERR_INPUT);
         assert_int_equal(ids.uid, 77);
     }
@@ -55,13 +55,13 @@ static void test_home(void **state)
 {
     (void)state;
     char home[16];
-    assert_int_equal(user_home_of(passwd, 33, home, sizeof(home)), 0);
+    assert_int_equal(passwd_home(passwd, 33, home, sizeof(home)), 0);
     assert_string_equal(home, "/var/www");
-    assert_int_equal(user_home_of(passwd, 99, home, sizeof(home)), 0);
+    assert_int_equal(passwd_home(passwd, 99, home, sizeof(home)), 0);
     assert_string_equal(home, "/home/last");
-    assert_int_equal(user_home_of(passwd, 1, home, sizeof(home)), -1);
-    assert_int_equal(user_home_of(passwd, 33, home, 8), -1);
-    assert_int_equal(user_home_of("", 33, home, sizeof(home)), -1);
+    assert_int_equal(passwd_home(passwd, 1, home, sizeof(home)), -1);
+    assert_int_equal(passwd_home(passwd, 33, home, 8), -1);
+    assert_int_equal(passwd_home("", 33, home, sizeof(home)), -1);
 }
 
 int main(void)
