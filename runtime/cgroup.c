@@ -134,7 +134,13 @@ static int open_step(int parent_fd, const char *name, bool *was_made)
     *was_made = mkdirat(parent_fd, name, 0755) == 0;
     if (!*was_made && errno != EEXIST)
         return -1;
-    return openat(parent_fd, name, DIR_FLAGS);
+    int fd = openat(parent_fd, name, DIR_FLAGS);
+    if (fd < 0 && *was_made) {
+        int errnum = errno; /* nobody else knows of it: cgroup_remove goes by what is open */
+        (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
+        errno = errnum;
+    }
+    return fd;
 }
 
 /* Walks PATH down from the mount point, making what is missing; on v2 each parent passes WANTED on
@@ -160,8 +166,10 @@ static int walk(const struct cgroup_dir *dir, const char *path, uint32_t wanted,
         if (next < 0)
             return err_sys(e, errno, "make cgroup %s%.*s", dir->hierarchy.mountpoint,
                            (int)(p - path), path);
-        if (was_made && is_cpuset && cgroup_v1_seed(fd, next, e) < 0)
+        if (was_made && is_cpuset && cgroup_v1_seed(fd, next, e) < 0) {
+            (void)unlinkat(fd, name, AT_REMOVEDIR);
             return -1;
+        }
         fd_close(&fd);
         fd = take_fd(&next);
     }

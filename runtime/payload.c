@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/base/sig.h"
 #include "runtime/base/str.h"
 #include "runtime/idmap.h"
 #include "runtime/pid1.h"
@@ -168,16 +169,6 @@ static int set_ids(const struct oci_user *u, struct err *e)
     return 0;
 }
 
-/* What we inherited must not reach the program: a blocked or ignored SIGTERM could not stop it. */
-static void reset_signals(void)
-{
-    sigset_t none;
-    (void)sigemptyset(&none);
-    for (int signo = 1; signo < NSIG; signo++)
-        (void)signal(signo, SIG_DFL); /* KILL, STOP and glibc's own are refused */
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static int limit(const struct payload *p, struct err *e)
 {
     const struct oci_process *process = p->process;
@@ -256,7 +247,9 @@ int payload_exec(struct payload *p, struct err *e)
     }
     if (limit(p, e) < 0 || confine(p, e) < 0 || die_with_parent(p, e) < 0)
         return -1;
-    reset_signals();
+    /* A blocked or ignored SIGTERM that we inherited could not stop the program. */
+    sig_reset_dispositions();
+    sig_unblock_all();
     if (p->process->no_new_privileges && seccomp_install(&p->seccomp, NULL, e) < 0)
         return -1;
     const char *env[PAYLOAD_ENV_MAX];

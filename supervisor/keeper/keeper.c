@@ -14,13 +14,13 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "runtime/base/log.h"
 #include "runtime/base/mem.h"
+#include "runtime/base/sig.h"
 #include "runtime/base/str.h"
 #include "supervisor/keeper/child.h"
 #include "supervisor/keeper/tables.h"
@@ -438,19 +438,6 @@ static bool turn(struct keeper *k)
     return true;
 }
 
-/* By the system call: signal(2) of glibc refuses the two signals that it keeps for itself, and some
- * parents (posix_spawn of make) leave one of them ignored. */
-static void reset_signal(int signo)
-{
-    struct {
-        void (*handler)(int);
-        unsigned long flags;
-        void (*restorer)(void);
-        uint64_t mask;
-    } by_default = { .handler = SIG_DFL };
-    (void)syscall(SYS_rt_sigaction, signo, &by_default, NULL, sizeof(by_default.mask));
-}
-
 /* Dispositions that the CLI's parent set (nohup, a shell's trap) would be inherited by everything,
  * and an ignored SIGCHLD would lose every exit status. */
 static int set_up_signals(struct keeper *k)
@@ -462,9 +449,7 @@ static int set_up_signals(struct keeper *k)
         sigaddset(&mask, taken[i]);
     if (sigprocmask(SIG_SETMASK, &mask, NULL) < 0)
         return -1;
-    for (int signo = 1; signo < NSIG; signo++)
-        if (signo != SIGKILL && signo != SIGSTOP)
-            reset_signal(signo);
+    sig_reset_dispositions();
     k->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     return k->signal_fd;
 }

@@ -120,6 +120,8 @@ class Host(Namespace):
             self.run("nft", "list", "ruleset"), self.run("ip", "-br", "link"), self.run("ip", "-4", "-br", "addr"),
             self.run("ip", "route", "show", "table", "all"), self.run("cat", "/proc/sys/net/ipv4/ip_forward"),
             self.run("cat", "/proc/sys/net/ipv4/conf/all/accept_redirects"),
-            *sorted(line.split(" ", 4)[4] for line in self.run("cat", "/proc/self/mountinfo").splitlines()),
+            # Of the mounts only ours: other tests mount at the same time.
+            *sorted(line.split(" ", 4)[4] for line in self.run("cat", "/proc/self/mountinfo").splitlines()
+                    if str(self.scratch) in line),
             *sorted(str(p) for p in self.scratch.rglob("*") if p.is_file()),
         ])
