@@ -16,11 +16,13 @@
 #include "supervisor/keeper/keeper.h"
 #include "supervisor/stack/api.h"
 #include "supervisor/stack/lifecycle.h"
+#include "supervisor/stack/log_view.h"
 #include "supervisor/stack/replica.h"
 #include "supervisor/stack/worker.h"
 
 enum {
     FLUSH_MS = 2000,       /* for the last answers of the control socket */
+    DRAIN_MS = 5000,       /* for clients to read the last lines of the logs */
     GIVE_UP_MS = 30 * 1000 /* for the CLI to take down what could not be opened */
 };
 
@@ -32,6 +34,8 @@ struct engine {
     bool is_ready; /* the replay is over, the project was opened, or failed to be */
     bool is_over;  /* finish was called */
     struct loop_timer give_up;
+    struct loop_timer drain;
+    uint64_t drain_until_ns;      /* 0: not yet */
     uint64_t seen_seq, acked_seq; /* of exits */
     unsigned signals;
     int exit_code;
@@ -88,6 +92,8 @@ static void finish(struct engine *g)
     struct project *p = &g->project;
     struct err e;
     g->is_over = true;
+    if (p->ctl)
+        ctl_server_shut(p->ctl);
     worker_done(&p->proxy);
     worker_done(&p->prober);
     project_remove(p);
@@ -149,21 +155,46 @@ static void fail(struct engine *g, const struct err *e)
 static void acknowledge(struct engine *g)
 {
     struct err e;
-    if (g->seen_seq == g->acked_seq)
+    if (g->seen_seq == g->acked_seq || g->project.journal_dirty)
         return;
     g->acked_seq = g->seen_seq;
     if (keeper_ack(KEEPER_CHANNEL_FD, g->acked_seq, &e) < 0)
         log_err(LOG_WARN, NULL, "keeper.ack", &e);
 }
 
+static void wake_up(void *self)
+{
+    (void)self; /* before_sleep looks at the time */
+}
+
+/* What services wrote last is still on its way to who follows the logs. */
+static bool must_drain(struct engine *g)
+{
+    struct project *p = &g->project;
+    uint64_t now = loop_now_ns(g->loop);
+    if (!g->drain_until_ns) {
+        g->drain_until_ns = now + (uint64_t)DRAIN_MS * 1000000;
+        loop_timer_set(g->loop, &g->drain, g->drain_until_ns);
+    }
+    bool has_more = log_view_is_behind(p) || (p->ctl && ctl_server_unsent(p->ctl));
+    return has_more && now < g->drain_until_ns;
+}
+
 static void before_sleep(void *self)
 {
     struct engine *g = self;
-    if (g->is_ready && !g->is_over && project_settle(&g->project)) {
+    if (g->is_ready && !g->is_over && project_settle(&g->project) && !must_drain(g))
         finish(g);
-    }
-    if (g->is_ready)
+    if (g->is_ready && !g->is_over)
         acknowledge(g);
+}
+
+/* The services run well without us: the keeper starts another engine, which may have more luck. */
+static void retire(struct engine *g, const struct err *e)
+{
+    log_err(LOG_ERROR, NULL, "engine.not_resumed", e);
+    g->is_over = true;
+    loop_stop(g->loop, err_exit_code(e));
 }
 
 /* ---- messages of the keeper ---- */
@@ -178,7 +209,10 @@ static void on_ready(struct engine *g, int earlier_engines)
     g->is_ready = true;
     /* The prober outlives engines: an answer to the one before must not fit a probe of ours. */
     p->next_probe_id = (uint64_t)(earlier_engines + 1) << 32;
-    if (project_open(p, &g->replay, is_resumed, &e) < 0)
+    int opened = project_open(p, &g->replay, is_resumed, &e);
+    if (opened < 0 && is_resumed)
+        retire(g, &e);
+    else if (opened < 0)
         fail(g, &e);
     replay_done(g);
 }
@@ -250,6 +284,7 @@ static int run(struct engine *g, const char *run_dir, struct err *e)
             0)
         return -1;
     loop_timer_init(&g->give_up, give_up, g, "give_up");
+    loop_timer_init(&g->drain, wake_up, g, "drain");
     loop_before_sleep(g->loop, before_sleep, g);
     return loop_run(g->loop);
 }
@@ -262,6 +297,7 @@ int engine_main(int argc, char **argv)
         return 2;
     }
     bool is_verbose = getenv("SVC_TRACE") != NULL;
+    (void)prctl(PR_SET_NAME, "svc-engine"); /* it was executed as "exe" */
     log_open(STDERR_FILENO, is_verbose ? LOG_DEBUG : LOG_INFO);
     (void)signal(SIGPIPE, SIG_IGN);
     struct engine g = { .channel = { .fd = -1 } };

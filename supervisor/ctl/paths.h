@@ -14,6 +14,7 @@
 #define CTL_OPTIONS_FILE "options.json" /* in RUN_DIR: {"foreground","owner_uid","file"} */
 #define CTL_RUNTIME_DIR  "runtime"      /* in RUN_DIR: --root of svc-runtime */
 #define CTL_LOG_FILE     "svc.log"      /* in STATE_DIR: what keeper and engine log */
+#define CTL_LOGS_DIR     "logs"         /* in STATE_DIR: what services write */
 #define CTL_VOLUMES_DIR  ".volumes"     /* in the state root: named volumes of all stacks */
 
 /* The roots: borrowed from the environment or constants. */

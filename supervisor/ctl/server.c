@@ -25,6 +25,7 @@ struct ctl_server {
     void *self;
     struct ctl_conn *conns;
     size_t conn_count;
+    bool is_shut;
 };
 
 void ctl_reply(struct ctl_request *r, const char *text, size_t len)
@@ -135,6 +136,11 @@ static void dispatch(void *self, struct ctl_conn *c)
         ctl_conn_answer_err(c, 403, &e);
         return;
     }
+    if (s->is_shut) {
+        (void)err_conflict(&e, "the stack is down");
+        ctl_conn_answer_err(c, 503, &e);
+        return;
+    }
     bool is_path_known = false;
     const struct ctl_route *route = find_route(s, q, &is_path_known);
     if (!route) {
@@ -218,6 +224,11 @@ int ctl_server_new(struct loop *loop, int listen_fd, uid_t owner_uid,
     }
     *out = s;
     return 0;
+}
+
+void ctl_server_shut(struct ctl_server *s)
+{
+    s->is_shut = true;
 }
 
 static void server_release(void *self)

@@ -52,6 +52,8 @@ must_check int ctl_server_new(struct loop *loop, int listen_fd, uid_t owner_uid,
  */
 void ctl_server_free(struct ctl_server *server);
 DEFINE_AUTO(ctl_server_free, struct ctl_server *);
+/* No request is handled any more (503), open streams go on. */
+void ctl_server_shut(struct ctl_server *server);
 /* Bytes of answers that wait to be sent: the engine ticks until 0 before it exits. */
 size_t ctl_server_unsent(const struct ctl_server *server);
 

@@ -456,6 +456,7 @@ static int set_up_signals(struct keeper *k)
 
 static int set_up(struct keeper *k, int lock_fd)
 {
+    (void)prctl(PR_SET_NAME, "svc-keeper"); /* it was executed as "exe" */
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0 || set_up_signals(k) < 0)
         return -1;
     k->inherit.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);

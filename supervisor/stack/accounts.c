@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "runtime/base/fd.h"
 
@@ -15,10 +16,13 @@ enum {
 static int read_beneath(int root_fd, const char *path, struct buf *text, struct err *e)
 {
     buf_init(text, FILE_BYTES_MAX);
-    auto_fd int fd =
-        fd_open_beneath(root_fd, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0, RESOLVE_IN_ROOT);
+    struct stat st;
+    auto_fd int fd = fd_open_beneath(root_fd, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0,
+                                     RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
     if (fd < 0 && errno != ENOENT)
         return err_sys(e, errno, "open %s of the root file system", path);
+    if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)))
+        return err_input(e, "%s of the root file system is not a file", path);
     if (fd >= 0 && fd_read_all(fd, text) < 0)
         return err_sys(e, errno, "read %s of the root file system", path);
     return buf_add(text, "", 0); /* so that data is a string */

@@ -28,7 +28,6 @@ struct listener {
     bool is_http;
     size_t service;
     uint16_t target;
-    const struct json_place *place;
 };
 
 static size_t count_listeners(const struct project *p)
@@ -44,15 +43,14 @@ static struct listener listener_at(const struct project *p, size_t index)
     const struct stack_proxy *proxy = &p->stack->proxy;
     if (index < proxy->listen_count) {
         const struct stack_listen *l = &proxy->listens[index];
-        return (struct listener){ l->address, l->port, true, 0, 0, &l->place };
+        return (struct listener){ l->address, l->port, true, 0, 0 };
     }
     index -= proxy->listen_count;
     size_t s = 0;
     while (index >= p->stack->services[s].port_count)
         index -= p->stack->services[s++].port_count;
     const struct stack_port *port = &p->stack->services[s].ports[index];
-    return (
-        struct listener){ port->host_ip, port->published, false, s, port->target, &port->place };
+    return (struct listener){ port->host_ip, port->published, false, s, port->target };
 }
 
 bool front_is_needed(const struct project *p)
@@ -101,7 +99,8 @@ static int open_listener(struct project *p, size_t index, struct err *e)
     struct listener l = listener_at(p, index);
     fd = net_listen_tcp(l.address, l.port, BACKLOG, e);
     if (fd < 0)
-        return err_wrap(e, "%s:%u:%u", p->stack->file, l.place->line, l.place->column);
+        return l.is_http ? err_wrap(e, "proxy.listen")
+                         : err_wrap(e, "services.%s.ports", p->stack->services[l.service].name);
     p->listen_fds[index] = fd;
     return keeper_hold(p->keeper, name, fd, e);
 }
@@ -127,9 +126,7 @@ static int open_dir(struct project *p, size_t index, struct err *e)
         return err_internal(e, "route %s has no directory", r->path);
     p->dir_fds[index] = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (p->dir_fds[index] < 0) {
-        (void)err_sys(e, errno, "%s:%u:%u: open directory %s", p->stack->file, r->place.line,
-                      r->place.column, path);
-        return -1;
+        return err_sys(e, errno, "proxy.routes.%s: open directory %s", r->path, path);
     }
     return 0;
 }

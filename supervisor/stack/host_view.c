@@ -12,8 +12,6 @@
 #include "runtime/base/limits.h"
 #include "runtime/base/str.h"
 
-#define VIEW_DIR "host"
-
 enum {
     DEPTH_MAX = 4,
     FILE_BYTES_MAX = 4 * 1024 * 1024
@@ -205,9 +203,9 @@ static int fill(int view_fd, struct err *e)
 
 int host_view_make(int state_fd, struct err *e)
 {
-    if (fd_remove_tree(state_fd, VIEW_DIR) < 0 || mkdirat(state_fd, VIEW_DIR, 0755) < 0)
+    if (fd_remove_tree(state_fd, HOST_VIEW_DIR) < 0 || mkdirat(state_fd, HOST_VIEW_DIR, 0755) < 0)
         return err_sys(e, errno, "create the host view");
-    auto_fd int view_fd = openat(state_fd, VIEW_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    auto_fd int view_fd = openat(state_fd, HOST_VIEW_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (view_fd < 0)
         return err_sys(e, errno, "open the host view");
     return fill(view_fd, e);
@@ -215,5 +213,5 @@ int host_view_make(int state_fd, struct err *e)
 
 char *host_view_path(const char *state_dir)
 {
-    return str_printf("%s/" VIEW_DIR, state_dir);
+    return str_printf("%s/" HOST_VIEW_DIR, state_dir);
 }

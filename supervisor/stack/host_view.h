@@ -6,6 +6,8 @@
  * Made anew at each start of a stack, so that it follows the machine. */
 #include "runtime/base/err.h"
 
+#define HOST_VIEW_DIR "host" /* in the state directory */
+
 must_check int host_view_make(int state_fd, struct err *e);
 /* Its path; the caller frees. */
 char *host_view_path(const char *state_dir);

@@ -89,8 +89,10 @@ int journal_save(struct project *p, struct err *e)
     json_end_object(&w);
     if (text.overflow)
         return err_internal(e, "the journal is larger than %d bytes", JOURNAL_BYTES_MAX);
+    if (fd_write_file(p->run_fd, JOURNAL_FILE, text.data, text.len, 0600, false, e) < 0)
+        return -1;
     p->journal_dirty = false;
-    return fd_write_file(p->run_fd, JOURNAL_FILE, text.data, text.len, 0600, false, e);
+    return 0;
 }
 
 static bool read_flag(const struct json *obj, const char *key)

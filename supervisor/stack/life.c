@@ -24,7 +24,7 @@ static const struct life_step matrix[LIFE_STATE_COUNT_][LIFE_EVENT_COUNT_] = {
         [EVENT_EXITED] = STAY(CREATING), /* svc-runtime create says so itself */
         [EVENT_START] = STAY(CREATING),
         [EVENT_STOP] = TO(ABORTING, NONE),
-        [EVENT_FORCE] = TO(ABORTING, NONE),
+        [EVENT_FORCE] = TO(ABORTING, CUT),
     },
     [LIFE_ABORTING] = {
         [EVENT_CREATED] = TO(DELETING, DELETE),
@@ -32,7 +32,7 @@ static const struct life_step matrix[LIFE_STATE_COUNT_][LIFE_EVENT_COUNT_] = {
         [EVENT_EXITED] = STAY(ABORTING),
         [EVENT_START] = STAY(ABORTING), /* the goal is remembered, DELETING acts on it */
         [EVENT_STOP] = STAY(ABORTING),
-        [EVENT_FORCE] = STAY(ABORTING),
+        [EVENT_FORCE] = TO(ABORTING, CUT),
     },
     [LIFE_STARTING] = {
         [EVENT_STARTED] = TO(RUNNING, BEGIN_HEALTH),
@@ -95,7 +95,7 @@ static const struct life_step matrix[LIFE_STATE_COUNT_][LIFE_EVENT_COUNT_] = {
         [EVENT_EXITED] = STAY(DELETING),
         [EVENT_START] = STAY(DELETING),
         [EVENT_STOP] = STAY(DELETING),
-        [EVENT_FORCE] = STAY(DELETING),
+        [EVENT_FORCE] = TO(DELETING, CUT),
     },
     [LIFE_BACKOFF] = {
         [EVENT_BACKOFF_OVER] = TO(CREATING, CREATE),

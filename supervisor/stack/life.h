@@ -56,6 +56,7 @@ enum life_act {
     ACT_ON_UNHEALTHY, /* withdraw it, then what on_unhealthy says */
     ACT_SIGNAL,       /* withdraw it, send the stop signal, start the grace period */
     ACT_KILL,
+    ACT_CUT,    /* kill the svc-runtime call that hangs */
     ACT_DELETE, /* withdraw it, svc-runtime delete --force */
     ACT_ARM_BACKOFF,
     ACT_SETTLE, /* it came to rest: tell whoever waits */

@@ -19,6 +19,7 @@
 #include "supervisor/stack/api.h"
 #include "supervisor/stack/cgroups.h"
 #include "supervisor/stack/front.h"
+#include "supervisor/stack/host_view.h"
 #include "supervisor/stack/idrange.h"
 #include "supervisor/stack/journal.h"
 #include "supervisor/stack/prepare.h"
@@ -446,6 +447,7 @@ void project_remove(struct project *p)
     for (size_t i = 0; i < ARRAY_LEN(in_run_dir); i++)
         remove_entry(p->run_fd, in_run_dir[i]);
     remove_entry(p->state_fd, "layers");
+    remove_entry(p->state_fd, HOST_VIEW_DIR);
     if (!p->removes_volumes)
         return;
     remove_volumes(p);

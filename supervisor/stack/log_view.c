@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/str.h"
 #include "specs/json.h"
@@ -19,17 +20,24 @@ struct source {
 };
 
 struct log_view {
+    struct log_view *next; /* in project->log_views */
     struct project *project;
     struct ctl_stream *stream;
     struct source *sources;
     size_t source_count;
     bool wants_follow;
     bool is_following;
+    uint64_t from_ns; /* lines before were sent already */
     struct logs_follower follower;
 };
 
 static void view_free(struct log_view *v)
 {
+    struct log_view **at = &v->project->log_views;
+    while (*at && *at != v)
+        at = &(*at)->next;
+    if (*at)
+        *at = v->next;
     if (v->is_following)
         logs_unfollow(v->project->logs, &v->follower);
     for (size_t i = 0; i < v->source_count; i++) {
@@ -85,11 +93,43 @@ static bool is_wanted(const struct log_view *v, const char *service)
     return false;
 }
 
+static void pump(void *self, struct ctl_stream *stream);
+
+/* The client reads slower than services write: go on from the files, as fast as it does. */
+static void fall_behind(struct log_view *v, const struct logs_line *line)
+{
+    struct err e;
+    logs_unfollow(v->project->logs, &v->follower);
+    v->is_following = false;
+    v->from_ns = line->time_ns / 1000 * 1000; /* the files have microseconds */
+    for (size_t i = 0; i < v->source_count; i++) {
+        struct source *s = &v->sources[i];
+        logs_reader_free(s->reader);
+        s->reader = NULL;
+        s->has_line = false;
+        if (logs_reader_new(&s->reader, v->project->log_fd, s->service, SIZE_MAX, &e) < 0)
+            log_err(LOG_WARN, s->service, "log.not_read", &e);
+    }
+    ctl_stream_on_room(v->stream, pump);
+}
+
 static void on_line(void *self, const struct logs_line *line)
 {
     struct log_view *v = self;
-    if (is_wanted(v, line->service))
+    if (!is_wanted(v, line->service))
+        return;
+    if (ctl_stream_room(v->stream) > LINE_JSON_MAX)
         send_line(v, line);
+    else
+        fall_behind(v, line);
+}
+
+bool log_view_is_behind(const struct project *p)
+{
+    for (const struct log_view *v = p->log_views; v; v = v->next)
+        if (!v->is_following)
+            return true;
+    return false;
 }
 
 static struct source *earliest(struct log_view *v)
@@ -98,8 +138,8 @@ static struct source *earliest(struct log_view *v)
     for (size_t i = 0; i < v->source_count; i++) {
         struct source *s = &v->sources[i];
         struct err ignored;
-        if (!s->has_line && s->reader && logs_reader_next(s->reader, &s->line, &ignored) == 1)
-            s->has_line = true;
+        while (!s->has_line && s->reader && logs_reader_next(s->reader, &s->line, &ignored) == 1)
+            s->has_line = s->line.time_ns >= v->from_ns;
         if (s->has_line && (!best || s->line.time_ns < best->line.time_ns))
             best = s;
     }
@@ -171,6 +211,8 @@ void log_view_begin(struct project *p, struct ctl_request *r)
         view_free(v);
         return;
     }
+    v->next = p->log_views;
+    p->log_views = v;
     v->stream = ctl_stream_begin(r, on_gone, v);
     pump(v, v->stream);
 }

@@ -6,3 +6,5 @@
 #include "supervisor/stack/project.h"
 
 void log_view_begin(struct project *p, struct ctl_request *r);
+/* A view has lines that its client has not been sent yet. */
+bool log_view_is_behind(const struct project *p);

@@ -26,6 +26,13 @@ static void arm(struct replica *r)
         loop_timer_set(r->project->loop, &r->probe_timer, next);
 }
 
+static void close_output(struct replica *r)
+{
+    int fd = r->probe_output.fd;
+    loop_remove_fd(r->project->loop, &r->probe_output);
+    fd_close(&fd);
+}
+
 /* Takes the probe out of flight. */
 static void clear(struct replica *r)
 {
@@ -34,7 +41,7 @@ static void clear(struct replica *r)
         r->project->probes_running--;
     }
     r->probe_id = r->probe_tag = 0;
-    fd_close(&r->probe_output_fd);
+    close_output(r);
 }
 
 static void judge(struct replica *r, bool is_ok, const char *text)
@@ -100,21 +107,41 @@ void probe_on_prober_lost(struct project *p)
 
 /* ---- by exec ---- */
 
-static void read_output(struct replica *r, char *text, size_t size)
+/* Keeps the beginning and reads the rest away: a check that writes much must not block. */
+static void read_output(void *self, uint32_t events)
 {
-    ssize_t n = read(r->probe_output_fd, text, size - 1);
-    if (n < 0)
-        n = 0;
-    while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+    struct replica *r = self;
+    char rest[4096];
+    (void)events;
+    while (r->probe_output.fd >= 0) {
+        size_t room = sizeof(r->probe_text) - 1 - r->probe_text_len;
+        ssize_t n = room ? read(r->probe_output.fd, r->probe_text + r->probe_text_len, room)
+                         : read(r->probe_output.fd, rest, sizeof(rest));
+        if (n <= 0) {
+            if (n == 0)
+                close_output(r);
+            return;
+        }
+        if (room)
+            r->probe_text_len += (size_t)n;
+    }
+}
+
+static const char *output_text(struct replica *r)
+{
+    read_output(r, 0);
+    size_t n = r->probe_text_len;
+    while (n > 0 && (r->probe_text[n - 1] == '\n' || r->probe_text[n - 1] == ' '))
         n--;
-    text[n] = '\0';
+    r->probe_text[n] = '\0';
+    return r->probe_text;
 }
 
 static void on_exec_end(void *self, const struct child_end *end)
 {
     struct replica *r = self;
-    char output[HEALTH_TEXT_MAX / 2], text[HEALTH_TEXT_MAX];
-    read_output(r, output, sizeof(output));
+    char text[HEALTH_TEXT_MAX];
+    const char *output = output_text(r);
     r->probe_tag = 0;
     r->project->probes_running--;
     clear(r);
@@ -133,14 +160,19 @@ static void on_exec_end(void *self, const struct child_end *end)
 static int exec_probe(struct replica *r, struct err *e)
 {
     int ends[2];
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return err_sys(e, errno, "make a pipe for the healthcheck");
-    r->probe_output_fd = ends[0];
-    int result = runtime_exec(r, &r->service->healthcheck.test, ends[1], on_exec_end, e);
-    fd_close(&ends[1]);
-    if (result < 0) {
+    auto_fd int theirs = ends[1];
+    r->probe_text_len = 0;
+    /* Only our end: the check's own writes may block, as it expects of a pipe. */
+    if (fd_set_nonblock(ends[0]) < 0 || loop_add_fd(r->project->loop, &r->probe_output, ends[0],
+                                                    EPOLLIN, read_output, r, "probe", e) < 0) {
+        fd_close(&ends[0]);
+        return err_wrap(e, "healthcheck");
+    }
+    if (runtime_exec(r, &r->service->healthcheck.test, theirs, on_exec_end, e) < 0) {
         r->probe_tag = 0;
-        fd_close(&r->probe_output_fd);
+        clear(r);
         return -1;
     }
     r->project->probes_running++;
@@ -190,7 +222,7 @@ static void on_timer(void *self)
 
 void probe_init(struct replica *r)
 {
-    r->probe_output_fd = -1;
+    r->probe_output.fd = -1;
     loop_timer_init(&r->probe_timer, on_timer, r, "probe");
 }
 

@@ -70,7 +70,9 @@ struct replica {
     uint64_t probe_id;  /* in flight; 0: none */
     uint64_t probe_tag; /* exec probe: its process */
     uint64_t probe_since_ns;
-    int probe_output_fd; /* exec probe: read end of its output; -1: none */
+    struct loop_fd probe_output;          /* exec probe: read end of its output; fd -1: none */
+    char probe_text[HEALTH_TEXT_MAX / 2]; /* the beginning of it */
+    size_t probe_text_len;
 };
 
 struct service_state {
@@ -139,6 +141,7 @@ struct project {
     bool removes_volumes;
     uint64_t next_probe_id;
     unsigned probes_running;
+    struct log_view *log_views;
     struct waiter *waiters; /* api.c: orders whose end somebody waits for */
 };
 

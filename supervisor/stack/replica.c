@@ -251,6 +251,14 @@ static void act_kill(struct replica *r, const char *cause)
     call_signal(r, RUNTIME_KILL, KILL_TIMEOUT_MS);
 }
 
+static void act_cut(struct replica *r, const char *cause)
+{
+    pid_t pid = children_pid(r->project->children, r->call_tag);
+    (void)cause;
+    if (pid > 0)
+        (void)kill(pid, SIGKILL); /* a child of the keeper, which tells us before its pid is free */
+}
+
 static void act_on_unhealthy(struct replica *r, const char *cause)
 {
     const struct health_result *last = health_find_result(&r->health, 0);
@@ -277,7 +285,10 @@ static void act_delete(struct replica *r, const char *cause)
     struct err e;
     loop_timer_cancel(r->project->loop, &r->timer);
     withdraw(r);
-    r->was_oom = r->has_exit && cgroups_oom_killed(r->project->stack->name, r->id);
+    /* The counter of the cgroup may tell of another process of the container. */
+    r->was_oom = r->has_exit && WIFSIGNALED(r->exit_status) &&
+                 WTERMSIG(r->exit_status) == SIGKILL && r->state != LIFE_KILLING &&
+                 cgroups_oom_killed(r->project->stack->name, r->id);
     if (r->was_oom)
         say_why(r, "killed: out of memory (limit %llu MiB)",
                 (unsigned long long)(r->service->memory_bytes >> 20));
@@ -397,6 +408,7 @@ static void (*const acts[LIFE_ACT_COUNT_])(struct replica *, const char *cause) 
     [ACT_ON_UNHEALTHY] = act_on_unhealthy,
     [ACT_SIGNAL] = act_signal,
     [ACT_KILL] = act_kill,
+    [ACT_CUT] = act_cut,
     [ACT_DELETE] = act_delete,
     [ACT_ARM_BACKOFF] = act_arm_backoff,
     [ACT_SETTLE] = act_settle,
@@ -550,11 +562,18 @@ static uint32_t left_ms(const struct replica *r, uint32_t whole_ms)
     return passed >= whole_ms ? 0 : whole_ms - (uint32_t)passed;
 }
 
+/* The engine before was killed between writing down a call and making it: what there is of the
+ * container is deleted and made again, which is no failure of the service. */
+static void start_over(struct replica *r, enum life_event event)
+{
+    if (r->goal == GOAL_RUN)
+        r->goal = GOAL_RESTART;
+    replica_event(r, event, "supervisor");
+}
+
 void replica_resume(struct replica *r, bool is_call_known)
 {
     struct loop *loop = r->project->loop;
-    struct err e;
-    (void)err_internal(&e, "the engine was killed while it was being started");
     static child_fn *const callbacks[LIFE_STATE_COUNT_] = {
         [LIFE_CREATING] = on_created, [LIFE_ABORTING] = on_created,   [LIFE_STARTING] = on_started,
         [LIFE_DELETING] = on_deleted, [LIFE_STOPPING] = on_signalled, [LIFE_KILLING] = on_signalled,
@@ -567,11 +586,11 @@ void replica_resume(struct replica *r, bool is_call_known)
     case LIFE_CREATING:
     case LIFE_ABORTING:
         if (!is_call_known)
-            start_failure(r, EVENT_CREATE_FAILED, &e);
+            start_over(r, EVENT_CREATE_FAILED);
         break;
     case LIFE_STARTING:
         if (!is_call_known)
-            start_failure(r, EVENT_START_FAILED, &e);
+            start_over(r, EVENT_START_FAILED);
         break;
     case LIFE_RUNNING:
     case LIFE_HEALTHY:
