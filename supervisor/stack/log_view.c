@@ -17,6 +17,9 @@ struct source {
     struct logs_reader *reader; /* NULL: read to its end */
     struct logs_line line;
     bool has_line;
+    uint64_t sent_us;  /* time of the last line that was sent, and… */
+    size_t sent_count; /* …how many of that time were: one read gives many lines the same */
+    size_t skip;       /* lines of the time view.from_us that were sent before */
 };
 
 struct log_view {
@@ -27,7 +30,7 @@ struct log_view {
     size_t source_count;
     bool wants_follow;
     bool is_following;
-    uint64_t from_ns; /* lines before were sent already */
+    uint64_t from_us; /* lines before were sent already */
     struct logs_follower follower;
 };
 
@@ -85,12 +88,20 @@ static void send_line(struct log_view *v, const struct logs_line *line)
     ctl_stream_send(v->stream, text.data, text.len);
 }
 
-static bool is_wanted(const struct log_view *v, const char *service)
+static struct source *find_source(struct log_view *v, const char *service)
 {
     for (size_t i = 0; i < v->source_count; i++)
         if (str_eq(v->sources[i].service, service))
-            return true;
-    return false;
+            return &v->sources[i];
+    return NULL;
+}
+
+static void send_from(struct log_view *v, struct source *s, const struct logs_line *line)
+{
+    uint64_t us = line->time_ns / 1000; /* what the files have */
+    s->sent_count = us == s->sent_us ? s->sent_count + 1 : 1;
+    s->sent_us = us;
+    send_line(v, line);
 }
 
 static void pump(void *self, struct ctl_stream *stream);
@@ -101,12 +112,13 @@ static void fall_behind(struct log_view *v, const struct logs_line *line)
     struct err e;
     logs_unfollow(v->project->logs, &v->follower);
     v->is_following = false;
-    v->from_ns = line->time_ns / 1000 * 1000; /* the files have microseconds */
+    v->from_us = line->time_ns / 1000;
     for (size_t i = 0; i < v->source_count; i++) {
         struct source *s = &v->sources[i];
         logs_reader_free(s->reader);
         s->reader = NULL;
         s->has_line = false;
+        s->skip = s->sent_us == v->from_us ? s->sent_count : 0;
         if (logs_reader_new(&s->reader, v->project->log_fd, s->service, SIZE_MAX, &e) < 0)
             log_err(LOG_WARN, s->service, "log.not_read", &e);
     }
@@ -116,10 +128,11 @@ static void fall_behind(struct log_view *v, const struct logs_line *line)
 static void on_line(void *self, const struct logs_line *line)
 {
     struct log_view *v = self;
-    if (!is_wanted(v, line->service))
+    struct source *s = find_source(v, line->service);
+    if (!s)
         return;
     if (ctl_stream_room(v->stream) > LINE_JSON_MAX)
-        send_line(v, line);
+        send_from(v, s, line);
     else
         fall_behind(v, line);
 }
@@ -132,6 +145,16 @@ bool log_view_is_behind(const struct project *p)
     return false;
 }
 
+static bool is_new(const struct log_view *v, struct source *s)
+{
+    uint64_t us = s->line.time_ns / 1000;
+    if (us == v->from_us && s->skip) {
+        s->skip--;
+        return false;
+    }
+    return us >= v->from_us;
+}
+
 static struct source *earliest(struct log_view *v)
 {
     struct source *best = NULL;
@@ -139,7 +162,7 @@ static struct source *earliest(struct log_view *v)
         struct source *s = &v->sources[i];
         struct err ignored;
         while (!s->has_line && s->reader && logs_reader_next(s->reader, &s->line, &ignored) == 1)
-            s->has_line = s->line.time_ns >= v->from_ns;
+            s->has_line = is_new(v, s);
         if (s->has_line && (!best || s->line.time_ns < best->line.time_ns))
             best = s;
     }
@@ -164,7 +187,7 @@ static void pump(void *self, struct ctl_stream *stream)
             v->is_following = true;
             return;
         }
-        send_line(v, &s->line);
+        send_from(v, s, &s->line);
         s->has_line = false;
     }
     ctl_stream_on_room(stream, pump);
