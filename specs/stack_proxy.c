@@ -206,7 +206,7 @@ static uint16_t only_port(const struct stack_service *s)
         bool is_expose = i < s->expose_count;
         const struct stack_port *p = is_expose ? NULL : &s->ports[i - s->expose_count];
         uint16_t candidate = p ? p->target : s->expose[i];
-        if ((p && p->is_udp) || candidate == port)
+        if (candidate == port)
             continue;
         if (port)
             return 0;
@@ -245,11 +245,40 @@ static void route_service(struct field_ctx *ctx, const struct json *node, struct
     field_hint(ctx, "write \"%.63s:8000\", or let the service expose exactly one", s->name);
 }
 
+static void check_host(struct field_ctx *ctx, struct json_place at, const char *host)
+{
+    const char *rest = str_starts(host, "*.") ? host + 2 : host;
+    for (const char *p = rest; *p; p++)
+        if (!(((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z') || (*p >= '0' && *p <= '9') || *p == '-' ||
+              *p == '.')) {
+            field_error(ctx, at, "\"%.80s\" is not a host name", host);
+            field_hint(ctx, "without port, such as \"shop.example\" or \"*.shop.example\"");
+            return;
+        }
+}
+
+/* "shop.example/api/" is a host and a path; "static/" is a path that lacks its slash. */
+static const char *take_host(struct field_ctx *ctx, struct json_place at, const char *text,
+                             struct stack_route *r)
+{
+    const char *slash = strchr(text, '/');
+    if (!slash || slash == text)
+        return text;
+    const char *host = arena_strndup(ctx->arena, text, (size_t)(slash - text));
+    if (!strchr(host, '.') && strcmp(host, "localhost") != 0)
+        return text;
+    if (r->host)
+        field_error(ctx, at, "has the host \"%.80s\" in its path and another as \"host\"", host);
+    check_host(ctx, at, host);
+    r->host = host;
+    return slash;
+}
+
 static bool route_path(struct field_ctx *ctx, struct json_place at, const char *text,
                        struct stack_route *r)
 {
     r->is_exact = text[0] == '=';
-    r->path = text + r->is_exact;
+    r->path = take_host(ctx, at, text + r->is_exact, r);
     if (strchr(r->path, '*')) {
         field_error(ctx, at, "wildcards in paths are not supported yet");
         field_hint(ctx, "a path is a prefix, or \"=/exact\"");
@@ -257,6 +286,7 @@ static bool route_path(struct field_ctx *ctx, struct json_place at, const char *
     }
     if (r->path[0] != '/') {
         field_error(ctx, at, "the path \"%.80s\" does not begin with /", r->path);
+        field_hint(ctx, "\"/%.60s\", or a host such as \"shop.example/\"", r->path);
         return false;
     }
     for (const char *p = r->path; *p; p++)
@@ -290,18 +320,6 @@ static void route_add(struct field_ctx *ctx, const struct stack_route *r)
     p->routes[p->route_count++] = *r;
 }
 
-static void check_host(struct field_ctx *ctx, const struct json *node, const char *host)
-{
-    const char *rest = str_starts(host, "*.") ? host + 2 : host;
-    for (const char *p = rest; *p; p++)
-        if (!(((*p | 0x20) >= 'a' && (*p | 0x20) <= 'z') || (*p >= '0' && *p <= '9') || *p == '-' ||
-              *p == '.')) {
-            field_error(ctx, json_find(node, "host")->place, "\"%.80s\" is not a host name", host);
-            field_hint(ctx, "without port, such as \"shop.example\" or \"*.shop.example\"");
-            return;
-        }
-}
-
 /* A route as an object; KEY is its path when the routes are a map. */
 static void decode_route(struct field_ctx *ctx, const struct json *node,
                          const struct stack_route *defaults)
@@ -318,7 +336,7 @@ static void decode_route(struct field_ctx *ctx, const struct json *node,
     if (node->key && json_find(node, "path"))
         field_error(ctx, json_find(node, "path")->key_place, "the path is the key already");
     if (rd.r.host)
-        check_host(ctx, node, rd.r.host);
+        check_host(ctx, json_find(node, "host")->place, rd.r.host);
     if (!rd.path)
         field_error(ctx, node->place, "needs a path");
     else

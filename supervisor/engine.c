@@ -15,6 +15,7 @@
 #include "supervisor/ctl/server.h"
 #include "supervisor/keeper/keeper.h"
 #include "supervisor/stack/api.h"
+#include "supervisor/stack/front.h"
 #include "supervisor/stack/lifecycle.h"
 #include "supervisor/stack/log_view.h"
 #include "supervisor/stack/replica.h"
@@ -167,16 +168,17 @@ static void wake_up(void *self)
     (void)self; /* before_sleep looks at the time */
 }
 
-/* What services wrote last is still on its way to who follows the logs. */
+/* The proxy still serves files; what services wrote last is on its way to who follows the logs. */
 static bool must_drain(struct engine *g)
 {
     struct project *p = &g->project;
     uint64_t now = loop_now_ns(g->loop);
     if (!g->drain_until_ns) {
+        front_quit(p);
         g->drain_until_ns = now + (uint64_t)DRAIN_MS * 1000000;
         loop_timer_set(g->loop, &g->drain, g->drain_until_ns);
     }
-    bool has_more = log_view_is_behind(p) || (p->ctl && ctl_server_unsent(p->ctl));
+    bool has_more = p->proxy.tag || log_view_is_behind(p) || (p->ctl && ctl_server_unsent(p->ctl));
     return has_more && now < g->drain_until_ns;
 }
 

@@ -56,6 +56,18 @@ bool cli_project_is_running(const struct cli_project *p)
     return fd < 0 && errno == EWOULDBLOCK;
 }
 
+/* A keeper that was killed leaves these: containers may run, and only an engine can end them. */
+static bool has_remains(const struct cli_project *p)
+{
+    static const char *const signs[] = { "state.json", "netns/stack" };
+    for (size_t i = 0; i < ARRAY_LEN(signs); i++) {
+        auto_free char *path = str_printf("%s/%s", p->run_dir, signs[i]);
+        if (access(path, F_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
 int cli_project_wait_gone(const struct cli_project *p, int timeout_ms, struct err *e)
 {
     for (int pause = 1;; pause = pause * 2 < PAUSE_MAX_MS ? pause * 2 : PAUSE_MAX_MS) {
@@ -63,6 +75,12 @@ int cli_project_wait_gone(const struct cli_project *p, int timeout_ms, struct er
         if (fd < 0 && errno == ENOENT)
             return 0;
         if (fd >= 0) {
+            if (has_remains(p)) {
+                (void)err_conflict(e, "the keeper of %s was killed, its services may still run",
+                                   p->name);
+                err_hint(e, "`svc down -p %s` stops them", p->name);
+                return -1;
+            }
             if (fd_remove_tree(AT_FDCWD, p->run_dir) < 0)
                 return err_sys(e, errno, "remove %s", p->run_dir);
             return 0;
@@ -114,15 +132,41 @@ static int choose(char *const *names, size_t count, struct cli_project *out, str
     return -1;
 }
 
-int cli_project_find(const struct cli_args *args, struct cli_project *out, struct err *e)
+/* There is no file here that names the stack. */
+static int refuse_guess(struct err *e)
+{
+    char *names[RUNNING_MAX];
+    size_t count = list_running(names);
+    (void)err_input(e, "no stack is named, and there is no stack.json here");
+    if (count)
+        hint_running(names, count, e);
+    else
+        err_hint(e, "name it: -p NAME or -f FILE");
+    for (size_t i = 0; i < count; i++)
+        free(names[i]);
+    return -1;
+}
+
+static bool has_file_here(void)
+{
+    const struct cli_args none = { 0 };
+    const char *path;
+    struct err e;
+    return cli_stackfile_path(&none, &path, &e) == 0;
+}
+
+int cli_project_find(const struct cli_args *args, enum cli_guess guess, struct cli_project *out,
+                     struct err *e)
 {
     if (args->project)
         return cli_project_init(out, args->project, e);
     auto_free char *here = NULL;
-    if (cli_stackfile_name(args, &here, e) < 0)
-        return -1;
-    if (here)
+    if (cli_stackfile_name(args, &here, e) == 0)
         return cli_project_init(out, here, e);
+    if (args->file)
+        return -1;
+    if (guess == CLI_GUESS_NEVER)
+        return has_file_here() ? -1 : refuse_guess(e);
     char *names[RUNNING_MAX];
     size_t count = list_running(names);
     int result = choose(names, count, out, e);
@@ -131,9 +175,10 @@ int cli_project_find(const struct cli_args *args, struct cli_project *out, struc
     return result;
 }
 
-int cli_project_find_running(const struct cli_args *args, struct cli_project *out, struct err *e)
+int cli_project_find_running(const struct cli_args *args, enum cli_guess guess,
+                             struct cli_project *out, struct err *e)
 {
-    if (cli_project_find(args, out, e) < 0)
+    if (cli_project_find(args, guess, out, e) < 0)
         return -1;
     auto_free char *lock = str_printf("%s/%s", out->run_dir, CTL_LOCK_FILE);
     if (cli_project_is_running(out) || (access(lock, F_OK) < 0 && errno == EACCES))

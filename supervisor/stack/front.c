@@ -17,7 +17,8 @@
 
 enum {
     BACKLOG = 4096,
-    TUNNEL_TIMEOUT_MS = 3600 * 1000
+    TUNNEL_TIMEOUT_MS = 3600 * 1000,
+    QUIT_MS = 2000 /* for files that are being downloaded */
 };
 
 /* ---- listeners: the proxy's first, then every published port in file order ---- */
@@ -296,6 +297,13 @@ void front_greet(struct project *p)
         if (p->dir_fds[i] >= 0 && proxy_control_dir(p->proxy.channel, i, p->dir_fds[i], &e) < 0)
             log_err(LOG_ERROR, "proxy", "directory.not_sent", &e);
     front_push(p);
+}
+
+void front_quit(struct project *p)
+{
+    struct err e;
+    if (p->proxy.channel >= 0 && proxy_control_quit(p->proxy.channel, QUIT_MS, &e) < 0)
+        log_err(LOG_WARN, "proxy", "quit.not_sent", &e);
 }
 
 static void on_report(struct project *p, const struct proxy_report *report)

@@ -14,6 +14,8 @@ bool front_is_needed(const struct project *p);
 void front_greet(struct project *p);
 /* The present table. */
 void front_push(struct project *p);
+/* The stack is down: the proxy finishes what it still serves (files) and ends. */
+void front_quit(struct project *p);
 /* Reports of the proxy. */
 void front_on_message(struct project *p);
 /* "127.0.0.1:8080->80/tcp" of published port INDEX of a service, into TEXT. */

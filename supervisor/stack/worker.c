@@ -60,6 +60,8 @@ static void on_end(void *self, const struct child_end *end)
     close_channel(w);
     if (w->on_lost)
         w->on_lost(w->project);
+    if (w->project->is_going_down)
+        return;
     uint64_t now = loop_now_ns(w->project->loop);
     bool was_steady = now - w->started_ns >= (uint64_t)STEADY_MS * 1000000;
     w->backoff_ms = was_steady || !w->backoff_ms ? BACKOFF_FIRST_MS : w->backoff_ms * 2;
