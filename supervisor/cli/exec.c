@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include "runtime/base/str.h"
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/project.h"
+#include "supervisor/cli/services.h"
 #include "supervisor/ctl/client.h"
 #include "supervisor/ctl/paths.h"
 
@@ -27,12 +29,17 @@ static int find_id(const struct cli_args *args, const struct cli_project *projec
     if (ctl_client_call(&call, a, &answer, e) < 0)
         return -1;
     const struct json *services = json_find(answer, "services");
-    bool is_known = false;
+    struct cli_choice choice;
+    if (cli_services_choose(answer, args->words[0], &choice, e) < 0)
+        return -1;
+    if (choice.replica && wanted && wanted != choice.replica)
+        return err_input(e, "\"%s\" and --index %lld contradict each other", args->words[0],
+                         (long long)wanted);
+    wanted = choice.replica ? choice.replica : wanted;
     for (size_t s = 0; services && s < services->item_count; s++) {
         const struct json *replicas = json_find(services->items[s], "replicas");
-        if (!str_eq(json_find_string(services->items[s], "name", ""), args->words[0]))
+        if (!str_eq(json_find_string(services->items[s], "name", ""), choice.service))
             continue;
-        is_known = true;
         for (size_t r = 0; replicas && r < replicas->item_count; r++) {
             const struct json *replica = replicas->items[r];
             const struct json *number = json_find(replica, "replica");
@@ -45,12 +52,10 @@ static int find_id(const struct cli_args *args, const struct cli_project *projec
             }
         }
     }
-    if (!is_known)
-        return err_input(e, "no service \"%s\" in stack %s", args->words[0], project->name);
-    (void)err_conflict(e, "service \"%s\" has no running replica", args->words[0]);
+    (void)err_conflict(e, "service \"%s\" has no running replica", choice.service);
     if (wanted)
         (void)err_conflict(e, "replica %lld of service \"%s\" is not running", (long long)wanted,
-                           args->words[0]);
+                           choice.service);
     err_hint(e, "svc ps --all shows why");
     return -1;
 }
@@ -134,13 +139,34 @@ static void complete_env(struct cli_args *args, struct arena *a)
     }
 }
 
+/* Without a terminal of its own the program must not get ours, which it could go on reading after
+ * the command is over: what was typed for somebody else. Input is nothing (-i: ours, read only), a
+ * screen can be written to only. Files and pipes are given on as they are. */
+static int hide_terminal(const struct cli_args *args, struct err *e)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (isatty(fd) != 1)
+            continue;
+        char own[32];
+        (void)snprintf(own, sizeof(own), "/proc/self/fd/%d", fd);
+        bool is_input = fd == STDIN_FILENO;
+        const char *path = is_input && !args->interactive ? "/dev/null" : own;
+        int mode = is_input ? O_RDONLY : O_WRONLY;
+        auto_fd int anew = open(path, mode | O_NOCTTY | O_CLOEXEC);
+        if (anew < 0 || dup2(anew, fd) < 0)
+            return err_sys(e, errno, "open %s", path);
+    }
+    return 0;
+}
+
 static int run_command(struct cli_args *args, struct arena *a, struct err *e)
 {
     auto_cli_project struct cli_project project = { 0 };
     const char *id;
     if (args->tty && args->no_tty)
         return err_input(e, "--tty and --no-tty contradict each other");
-    if (cli_project_find_running(args, &project, e) < 0 || find_id(args, &project, a, &id, e) < 0)
+    if (cli_project_find_running(args, CLI_GUESS_ONLY, &project, e) < 0 ||
+        find_id(args, &project, a, &id, e) < 0)
         return -1;
     auto_free char *runtime = find_runtime();
     if (!runtime) {
@@ -150,6 +176,8 @@ static int run_command(struct cli_args *args, struct arena *a, struct err *e)
     }
     complete_env(args, a);
     const char **argv = make_argv(args, &project, id, a);
+    if (!wants_terminal(args) && hide_terminal(args, e) < 0)
+        return -1;
     (void)fflush(NULL);
     (void)execv(runtime, (char *const *)(uintptr_t)argv);
     return err_sys(e, errno, "run %s", runtime);

@@ -113,10 +113,33 @@ static bool is_same_stack(const struct cli_project *p, const struct buf *copy)
            memcmp(running.data, copy->data, copy->len) == 0;
 }
 
-static int refuse_busy(const struct cli_project *p, struct err *e)
+/* The file that the running stack was started with, as write_options kept it; NULL: not known. */
+static char *running_file(const struct cli_project *p)
 {
-    (void)err_conflict(e, "stack %s is already running", p->name);
-    err_hint(e, "svc down -p %s stops it; -p NAME runs a second one beside it", p->name);
+    auto_free char *path = str_printf("%s/%s", p->run_dir, CTL_OPTIONS_FILE);
+    struct arena a = { 0 };
+    struct json *options;
+    struct err e;
+    char *file = NULL;
+    if (json_load(&a, AT_FDCWD, path, &options, &e) == 0 && json_find_string(options, "file", NULL))
+        file = str_dup(json_find_string(options, "file", NULL));
+    arena_done(&a);
+    return file;
+}
+
+static int refuse_busy(const struct cli_project *p, const struct stack *stack, struct err *e)
+{
+    auto_free char *theirs = running_file(p);
+    auto_free char *ours = realpath(stack->file, NULL);
+    if (theirs && ours && str_eq(theirs, ours)) {
+        (void)err_conflict(e, "stack %s runs with another version of this file", p->name);
+        err_hint(e, "apply it with: svc down -p %s && svc up -d %s (volumes stay)", p->name,
+                 stack->file);
+        return -1;
+    }
+    (void)err_conflict(e, "a stack %s is already running, from another file: %s", p->name,
+                       theirs ? theirs : "?");
+    err_hint(e, "svc down -p %s stops that one; -p NAME runs this one beside it", p->name);
     return -1;
 }
 
@@ -279,7 +302,7 @@ int cli_launch(const struct cli_project *project, const struct stack *stack, boo
     bool was_there = access(project->run_dir, F_OK) == 0;
     l.lock_fd = take_lock(project, e);
     if (l.lock_fd < 0 && e->errnum == EWOULDBLOCK)
-        return is_same_stack(project, &copy) ? CLI_LAUNCH_SAME : refuse_busy(project, e);
+        return is_same_stack(project, &copy) ? CLI_LAUNCH_SAME : refuse_busy(project, stack, e);
     if (l.lock_fd < 0)
         return -1;
     if (start(&l, stack, &copy, is_foreground, e) == 0) {

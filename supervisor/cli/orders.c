@@ -1,4 +1,6 @@
 /* The verbs that order a running stack: down, stop, start, restart. */
+#include "supervisor/cli/orders.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -36,6 +38,7 @@ enum order_end {
     ORDER_BROKEN, /* the engine went away in the middle */
     ORDER_DONE,
     ORDER_DOWN,
+    ORDER_LATE, /* not done in time, without a force for that */
 };
 
 /* An event of the order: one of enum order_end, ORDER_BROKEN as long as it goes on. */
@@ -64,7 +67,7 @@ static int show_ready(struct ctl_watch *w, struct cli_progress *progress, int *e
 }
 
 /* Shows events until the order is done: one of enum order_end, or -1 with e. After TIMEOUT_MS
- * (-1: never) ON_TIMEOUT is called once. */
+ * (-1: never) ON_TIMEOUT is called once; NULL: it is ORDER_LATE. */
 static int follow(const struct cli *cli, struct ctl_watch *w, int timeout_ms,
                   void (*on_timeout)(const struct cli_project *), const struct cli_project *p,
                   struct err *e)
@@ -73,12 +76,18 @@ static int follow(const struct cli *cli, struct ctl_watch *w, int timeout_ms,
     /* Only changes of some services come: lines, not a block of all. */
     cli_progress_init(&progress, &cli->err, STDERR_FILENO, 0);
     cli_progress_plain(&progress);
-    int end = ORDER_BROKEN, more = 1;
+    int end = ORDER_BROKEN;
+    /* What came together with the head of the answer is there already: poll(2) would not tell. */
+    int more = show_ready(w, &progress, &end, e) < 0 ? -1 : end == ORDER_BROKEN;
     int64_t deadline_ms = now_ms() + timeout_ms;
     while (more > 0) {
         struct pollfd fd = { .fd = ctl_watch_fd(w), .events = POLLIN };
         int64_t left = timeout_ms < 0 ? -1 : deadline_ms - now_ms();
         if (timeout_ms >= 0 && (left <= 0 || poll(&fd, 1, (int)left) == 0)) {
+            if (!on_timeout) {
+                end = ORDER_LATE;
+                break;
+            }
             on_timeout(p);
             timeout_ms = -1;
         }
@@ -157,20 +166,43 @@ static int wait_keeper(const struct cli_project *p, int keeper_fd, struct err *e
     return cli_project_wait_gone(p, KEEPER_TIMEOUT_MS, e);
 }
 
-/* Volumes of a stack that does not run: its file says which. */
+static int refuse_volumes(const struct cli_project *p, struct err *e)
+{
+    (void)err_conflict(e,
+                       "stack %s is not running, and volumes of a stopped stack are removed only "
+                       "with its file; nothing was removed",
+                       p->name);
+    err_hint(e, "svc down -v -p %s -f FILE", p->name);
+    return -1;
+}
+
+/* The name of the file here is the one of -p, or there is no -p. */
+static bool is_file_of(const struct cli_args *args, const struct cli_project *p)
+{
+    struct cli_args without = *args;
+    auto_free char *name = NULL;
+    struct err e;
+    without.project = NULL;
+    return cli_stackfile_name(&without, &name, &e) == 0 && str_eq(name, p->name);
+}
+
+/* Volumes of a stack that does not run: its file says which. Says what was removed. */
 static int remove_volumes(const struct cli *cli, const struct cli_project *p, struct err *e)
 {
     auto_(stack_free) struct stack *stack = NULL;
+    if (!cli->args.file && !is_file_of(&cli->args, p))
+        return refuse_volumes(p, e);
     int loaded = cli_stackfile_load(&cli->args, &stack, e);
     if (loaded)
         return loaded < 0 ? -1 : err_input(e, "the volumes of %s are not known", p->name);
-    if (!str_eq(stack->name, p->name))
-        return err_input(e, "%s is of stack %s, not %s", stack->file, stack->name, p->name);
     for (size_t i = 0; i < stack->volume_count; i++) {
         const struct stack_volume *v = &stack->volumes[i];
         auto_free char *path = str_printf("%s/%s/%s", ctl_state_root(), CTL_VOLUMES_DIR, v->name);
-        if (!v->is_external && fd_remove_tree(AT_FDCWD, path) < 0)
+        if (v->is_external || access(path, F_OK) < 0)
+            continue;
+        if (fd_remove_tree(AT_FDCWD, path) < 0)
             return err_sys(e, errno, "remove volume %s", v->name);
+        (void)fprintf(stderr, "volume %s is removed\n", v->name);
     }
     return 0;
 }
@@ -215,15 +247,14 @@ static int not_running(const struct cli *cli, const struct cli_project *p, struc
         return take_down_remains(cli, p, e);
     if (cli->args.volumes && remove_volumes(cli, p, e) < 0)
         return -1;
-    (void)fprintf(stderr, "%s is not running%s\n", p->name,
-                  cli->args.volumes ? "; its volumes are removed" : "");
+    (void)fprintf(stderr, "%s is not running\n", p->name);
     return CLI_OK;
 }
 
 int cli_verb_down(struct cli *cli, struct err *e)
 {
     auto_cli_project struct cli_project project = { 0 };
-    if (cli_project_find(&cli->args, &project, e) < 0)
+    if (cli_project_find(&cli->args, CLI_GUESS_NEVER, &project, e) < 0)
         return -1;
     return cli_project_is_running(&project) ? take_down(cli, &project, e)
                                             : not_running(cli, &project, e);
@@ -231,39 +262,45 @@ int cli_verb_down(struct cli *cli, struct err *e)
 
 /* ---- stop, start, restart ---- */
 
-static int order(struct cli *cli, const char *target, struct err *e)
+int cli_order(const struct cli *cli, const struct cli_project *project, const char *target,
+              const char *const *names, size_t count, int timeout_ms, struct err *e)
 {
-    auto_cli_project struct cli_project project = { 0 };
-    if (cli_project_find_running(&cli->args, &project, e) < 0)
-        return -1;
     auto_buf struct buf body;
     buf_init(&body, BODY_BYTES);
     struct json_writer w;
     json_writer_init(&w, &body, 0);
     json_begin_object(&w, NULL);
     json_begin_array(&w, "services");
-    for (size_t i = 0; i < cli->args.word_count; i++)
-        json_put_string(&w, NULL, cli->args.words[i]);
+    for (size_t i = 0; i < count; i++)
+        json_put_string(&w, NULL, names[i]);
     json_end_array(&w);
     json_end_object(&w);
     if (body.overflow)
         return err_input(e, "too many services");
     struct ctl_call call = {
-        .run_dir = project.run_dir, .method = "POST", .target = target, .body = body.data
+        .run_dir = project->run_dir, .method = "POST", .target = target, .body = body.data
     };
     auto_(ctl_watch_close) struct ctl_watch *answer = NULL;
     if (ctl_watch_open(&call, &answer, e) < 0)
         return -1;
-    int end = follow(cli, answer, -1, NULL, &project, e);
-    if (end == ORDER_DONE)
+    int end = follow(cli, answer, timeout_ms, NULL, project, e);
+    if (end == ORDER_DONE || end == ORDER_LATE)
         return CLI_OK;
     if (end == ORDER_DOWN)
-        return err_conflict(e, "stack %s went down", project.name);
+        return err_conflict(e, "stack %s went down", project->name);
     if (end == ORDER_BROKEN) {
         (void)err_set(e, ERR_SYSTEM, "the engine was started again in the middle");
         err_hint(e, "svc ps shows how far it came");
     }
     return -1;
+}
+
+static int order(struct cli *cli, const char *target, struct err *e)
+{
+    auto_cli_project struct cli_project project = { 0 };
+    if (cli_project_find_running(&cli->args, CLI_GUESS_NEVER, &project, e) < 0)
+        return -1;
+    return cli_order(cli, &project, target, cli->args.words, cli->args.word_count, -1, e);
 }
 
 int cli_verb_stop(struct cli *cli, struct err *e)

@@ -6,6 +6,7 @@
 #include "supervisor/cli/cli.h"
 #include "supervisor/cli/progress.h"
 #include "supervisor/cli/project.h"
+#include "supervisor/cli/services.h"
 #include "supervisor/cli/table.h"
 #include "supervisor/ctl/client.h"
 
@@ -15,9 +16,10 @@ enum {
 };
 
 static const struct cli_column columns[] = {
-    { "NAME", 12, false },    { "STATE", 0, false }, { "HEALTH", 0, true }, { "UP", 0, false },
-    { "RESTARTS", 0, false }, { "PID", 0, false },   { "UID", 0, false },   { "IP", 0, true },
-    { "PORTS", 12, true },    { "WHY", 24, true },
+    { "NAME", 0, false, 0 }, { "STATE", 0, false, 0 },    { "HEALTH", 0, true, 0 },
+    { "UP", 0, false, 0 },   { "RESTARTS", 0, false, 4 }, { "PID", 0, false, 3 },
+    { "UID", 0, false, 1 },  { "IP", 0, true, 2 },        { "PORTS", 12, true, 0 },
+    { "WHY", 24, true, 0 },
 };
 
 static int64_t number_in(const struct json *object, const char *key)
@@ -125,10 +127,14 @@ static void add_replica(struct cli_table *t, const struct json *replica, const s
     add_why(t, replica);
 }
 
-static bool is_chosen(const struct cli_args *args, const char *service)
+static bool is_chosen(const struct cli_args *args, const struct json *answer, const char *service,
+                      int64_t replica)
 {
+    struct cli_choice choice;
+    struct err e; /* all words were checked */
     for (size_t i = 0; i < args->word_count; i++) {
-        if (str_eq(args->words[i], service))
+        if (cli_services_choose(answer, args->words[i], &choice, &e) == 0 &&
+            cli_choice_has(&choice, service, replica))
             return true;
     }
     return args->word_count == 0;
@@ -136,15 +142,10 @@ static bool is_chosen(const struct cli_args *args, const char *service)
 
 static int check_services(const struct cli_args *args, const struct json *answer, struct err *e)
 {
-    const struct json *services = json_find(answer, "services");
+    struct cli_choice choice;
     for (size_t i = 0; i < args->word_count; i++) {
-        bool is_known = false;
-        for (size_t k = 0; services && k < services->item_count; k++)
-            is_known = is_known ||
-                       str_eq(json_find_string(services->items[k], "name", ""), args->words[i]);
-        if (!is_known)
-            return err_input(e, "no service \"%s\" in stack %s", args->words[i],
-                             json_find_string(answer, "project", "?"));
+        if (cli_services_choose(answer, args->words[i], &choice, e) < 0)
+            return -1;
     }
     return 0;
 }
@@ -160,9 +161,10 @@ static size_t each_row(const struct cli_args *args, const struct json *answer, r
     for (size_t s = 0; services && s < services->item_count; s++) {
         const struct json *service = services->items[s];
         const struct json *replicas = json_find(service, "replicas");
-        if (!is_chosen(args, json_find_string(service, "name", "")))
-            continue;
+        const char *name = json_find_string(service, "name", "");
         for (size_t r = 0; replicas && r < replicas->item_count; r++) {
+            if (!is_chosen(args, answer, name, (int64_t)r + 1))
+                continue;
             if (args->all || args->word_count || !is_at_rest(replicas->items[r]))
                 fn(self, replicas->items[r], service);
             else
@@ -227,7 +229,7 @@ static int list(struct cli *cli, const struct cli_project *project, struct arena
 int cli_verb_ps(struct cli *cli, struct err *e)
 {
     auto_cli_project struct cli_project project = { 0 };
-    if (cli_project_find_running(&cli->args, &project, e) < 0)
+    if (cli_project_find_running(&cli->args, CLI_GUESS_ONLY, &project, e) < 0)
         return -1;
     struct arena a = { 0 };
     int code = list(cli, &project, &a, e);

@@ -13,7 +13,9 @@
 #include "runtime/base/str.h"
 #include "supervisor/cli/logview.h"
 #include "supervisor/cli/progress.h"
+#include "supervisor/cli/services.h"
 #include "supervisor/ctl/client.h"
+#include "supervisor/ctl/paths.h"
 #include "supervisor/ctl/query.h"
 
 enum {
@@ -23,6 +25,7 @@ enum {
     REOPEN_MS = 100,         /* between attempts to reach an engine that starts again */
     QUIET_MS = 10 * 1000,    /* a start that takes longer shows its output */
     FAILED_LINES = 20,       /* of a service that failed */
+    DRAIN_MS = 5000,         /* for the rest of the output, after the keeper's end */
     REAP_TIMEOUT_MS = 10000, /* for the keeper, after it was told to end */
     EXIT_INTERRUPTED = 130,
 };
@@ -154,6 +157,24 @@ static void print_failed(struct session *s, bool or_pending)
     }
 }
 
+/* What came together with the head of the answer is there already: poll(2) would not tell. */
+static void open_logs(struct session *s)
+{
+    if (s->logs || !s->wants_logs)
+        return;
+    cli_logview_resume(&s->view);
+    s->logs = open_watch(s, "/v1/logs?follow=1");
+    if (s->logs)
+        print_logs(s->logs, &s->view, STDOUT_FILENO);
+}
+
+static void say_logs(const struct session *s)
+{
+    auto_free char *dir = str_printf("%s/%s", s->launch->project->state_dir, CTL_LOGS_DIR);
+    if (access(dir, F_OK) == 0)
+        (void)fprintf(stderr, "what its services wrote is in %s\n", dir);
+}
+
 static void begin_logs(struct session *s)
 {
     cli_progress_plain(&s->progress);
@@ -247,6 +268,7 @@ static void on_failed(struct session *s, const struct json *event)
     (void)fprintf(stderr, "svc: %s: %s\n", s->launch->project->name,
                   json_find_string(event, "text", "it did not start"));
     s->exit_code = code_in(event, CLI_FAILED);
+    say_logs(s);
     if (s->exit_code == CLI_OK)
         s->exit_code = CLI_FAILED;
     post_down(s, false);
@@ -259,6 +281,10 @@ static void on_finished(struct session *s, const struct json *event)
         return;
     (void)fprintf(stderr, "%s: all services have ended\n", s->launch->project->name);
     s->exit_code = code_in(event, CLI_OK);
+    /* A short job: an engine that goes down sends the output to its end only to who asked before.
+     */
+    begin_logs(s);
+    open_logs(s);
     post_down(s, false);
 }
 
@@ -325,7 +351,6 @@ static void on_events(struct session *s)
 
 /* ---- the loop ---- */
 
-/* What came together with the head of the answer is there already: poll(2) would not tell. */
 static void reopen(struct session *s)
 {
     char target[TARGET_BYTES];
@@ -336,12 +361,20 @@ static void reopen(struct session *s)
         if (s->events)
             take_events(s);
     }
-    if (!s->logs && s->wants_logs) {
-        cli_logview_resume(&s->view);
-        s->logs = open_watch(s, "/v1/logs?follow=1");
-        if (s->logs)
-            print_logs(s->logs, &s->view, STDOUT_FILENO);
-    }
+    open_logs(s);
+}
+
+static void give_up(struct session *s)
+{
+    const char *name = s->launch->project->name;
+    auto_buf struct buf names;
+    buf_init(&names, TARGET_BYTES);
+    (void)cli_services_ask(s->launch->project, &names);
+    cli_progress_plain(&s->progress);
+    print_failed(s, true);
+    (void)fprintf(stderr, "svc: %s: not healthy in time%s%s — `svc ps -p %s` shows why\n", name,
+                  names.len ? ": " : "", names.len ? names.data : "", name);
+    leave(s, CLI_FAILED);
 }
 
 static void on_time(struct session *s)
@@ -354,13 +387,8 @@ static void on_time(struct session *s)
         begin_logs(s);
         (void)fputs("It takes longer; what services wrote so far:\n", stderr);
     }
-    if (s->give_up_ms && now >= s->give_up_ms) {
-        cli_progress_plain(&s->progress);
-        print_failed(s, true);
-        (void)fprintf(stderr, "svc: %s is not healthy in time — `svc ps -p %s` shows why\n",
-                      s->launch->project->name, s->launch->project->name);
-        leave(s, CLI_FAILED);
-    }
+    if (s->give_up_ms && now >= s->give_up_ms)
+        give_up(s);
 }
 
 static int timeout_of(const struct session *s)
@@ -398,12 +426,21 @@ static void watch(struct session *s)
     }
 }
 
-/* The engine is gone: what it still wrote waits in our sockets. */
+static bool is_readable(const struct ctl_watch *w, uint64_t deadline_ms)
+{
+    uint64_t now = now_ms();
+    struct pollfd p = { .fd = ctl_watch_fd(w), .events = POLLIN };
+    return poll(&p, 1, now < deadline_ms ? (int)(deadline_ms - now) : 0) > 0;
+}
+
+/* The engine is gone: what it still wrote waits in our sockets, up to the end of the streams. The
+ * bound is for a process that should not have one of them, and does. */
 static void drain(struct session *s)
 {
-    while (s->logs)
+    uint64_t deadline_ms = now_ms() + DRAIN_MS;
+    while (s->logs && is_readable(s->logs, deadline_ms))
         on_logs(s);
-    while (s->events)
+    while (s->events && is_readable(s->events, deadline_ms))
         on_events(s);
 }
 

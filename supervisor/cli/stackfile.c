@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
@@ -30,6 +31,13 @@ int cli_stackfile_path(const struct cli_args *args, const char **path, struct er
     const char *file = args->file ? args->file : DEFAULT_FILE;
     if (str_ends(file, ".yaml") || str_ends(file, ".yml"))
         return refuse_yaml(file, e);
+    struct stat there;
+    if (stat(file, &there) == 0 && S_ISDIR(there.st_mode)) {
+        (void)err_input(e, "%s is a directory, not a stack file", file);
+        err_hint(e, "name the file in it: %s%s%s", file, str_ends(file, "/") ? "" : "/",
+                 DEFAULT_FILE);
+        return -1;
+    }
     if (access(file, F_OK) == 0) {
         *path = file;
         return 0;
@@ -93,11 +101,28 @@ static char *name_in(const char *path)
     struct arena a = { 0 };
     struct json *tree;
     struct err e;
+    const char *forced = getenv("COMPOSE_PROJECT_NAME");
     char *name = NULL;
+    if (forced && forced[0])
+        return str_dup(forced);
     if (json_load(&a, AT_FDCWD, path, &tree, &e) == 0 && json_find_string(tree, "name", NULL))
         name = str_dup(json_find_string(tree, "name", NULL));
     arena_done(&a);
     return name;
+}
+
+static void say_nameless(const struct stack_problems *problems, const struct err *unread,
+                         struct err *e)
+{
+    char line[PROBLEM_LINE];
+    *e = *unread;
+    for (size_t i = 0; i < problems->count; i++) {
+        if (!problems->items[i].is_warning) {
+            stack_problem_line(&problems->items[i], line, sizeof(line));
+            (void)err_input(e, "%s", line);
+            return;
+        }
+    }
 }
 
 int cli_stackfile_name(const struct cli_args *args, char **out, struct err *e)
@@ -105,15 +130,17 @@ int cli_stackfile_name(const struct cli_args *args, char **out, struct err *e)
     const char *path;
     *out = NULL;
     if (cli_stackfile_path(args, &path, e) < 0)
-        return args->file ? -1 : 0;
+        return -1;
     struct stack_load_options options = cli_stackfile_options(args);
     struct stack_problems problems = { 0 };
     auto_(stack_free) struct stack *stack = NULL;
-    struct err unread;
+    struct err unread = { 0 };
     *out = stack_load(path, &options, &stack, &problems, &unread) == 0 ? str_dup(stack->name)
                                                                        : name_in(path);
+    if (!*out)
+        say_nameless(&problems, &unread, e);
     stack_problems_done(&problems);
-    return 0;
+    return *out ? 0 : -1;
 }
 
 int cli_stackfile_load_copy(const char *run_dir, const char *project, struct stack **out,

@@ -9,8 +9,8 @@ must_check int cli_stackfile_path(const struct cli_args *args, const char **path
 /* Loads it. Problems are printed on stderr, one line each. 0: *out is the model; 1: it has errors,
  * which were printed; -1: it could not be read. */
 must_check int cli_stackfile_load(const struct cli_args *args, struct stack **out, struct err *e);
-/* Only the name of the stack, prints nothing: NULL when there is no stack file here. A file with
- * mistakes still has a name. The caller frees. */
+/* Only the name of the stack, prints nothing. A file with mistakes still has a name; ERR_INPUT with
+ * its first mistake when that cannot be read, or when there is no file. The caller frees. */
 must_check int cli_stackfile_name(const struct cli_args *args, char **out, struct err *e);
 /* The copy in the run directory of a stack. Its paths are resolved; it has no mistakes. */
 must_check int cli_stackfile_load_copy(const char *run_dir, const char *project, struct stack **out,

@@ -55,6 +55,31 @@ static void measure(const struct cli_table *t, size_t *widths)
     }
 }
 
+/* What a column takes at least; with the gap before it. */
+static size_t least(const struct cli_table *t, const size_t *widths, size_t c)
+{
+    size_t min = t->columns[c].min_columns;
+    if (!widths[c])
+        return 0;
+    return (min && min < widths[c] ? min : widths[c]) + GAP;
+}
+
+/* Leaves out what is least needed until the rest can be shrunk to LIMIT. */
+static void drop(const struct cli_table *t, size_t *widths, size_t limit)
+{
+    for (unsigned turn = 1; turn <= CLI_TABLE_COLUMNS_MAX; turn++) {
+        size_t total = 0;
+        for (size_t c = 0; c < t->column_count; c++)
+            total += least(t, widths, c);
+        if (total <= limit + GAP)
+            return;
+        for (size_t c = 0; c < t->column_count; c++) {
+            if (t->columns[c].drop == turn)
+                widths[c] = 0;
+        }
+    }
+}
+
 /* Takes the surplus from the last column first: what stands in front says which row it is. */
 static void shrink(const struct cli_table *t, size_t *widths, size_t limit)
 {
@@ -103,8 +128,10 @@ void cli_table_render(const struct cli_table *t, size_t width, bool has_colour, 
     struct row row = { .out = out };
     assert(t->column_count > 0);
     measure(t, widths);
-    if (width)
+    if (width) {
+        drop(t, widths, width);
         shrink(t, widths, width);
+    }
     for (size_t c = 0; c < t->column_count; c++)
         add_cell(&row, t->columns[c].title, widths[c], CLI_PLAIN);
     end_row(&row);

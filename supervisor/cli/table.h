@@ -1,6 +1,7 @@
 #pragma once
-/* A table for people: columns as wide as their widest cell, shrunk to the terminal's width, the
- * last ones first. Cells are copied. Pure: renders onto a buf. */
+/* A table for people: columns as wide as their widest cell; to fit the terminal's width some are
+ * left out, then the others shrunk, the last ones first. Cells are copied. Pure: renders onto a
+ * buf. */
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -16,6 +17,7 @@ struct cli_column {
     const char *title;
     size_t min_columns; /* may be cut down to this; 0: never cut */
     bool is_optional;   /* left out when every cell is "" or "-" */
+    unsigned drop;      /* left out in this order when the table is too wide; 0: never */
 };
 struct cli_cell {
     const char *text;

@@ -73,6 +73,11 @@ static const struct cli_option exec_rows[] = {
         NULL, 0 \
     }
 
+#define NAMED_NOTE "The stack is the one of -p, of -f or of ./stack.json: it is never guessed.\n"
+#define GUESS_NOTE                                                                            \
+    "The stack is the one of -p, of -f or of ./stack.json; without these the only one that\n" \
+    "runs. SERVICE may be one replica of a service: web-2.\n"
+
 /* In the order of the help. */
 const struct cli_verb cli_verbs[] = {
     { "run", "[FILE]", "start a stack and stay: progress, logs; Ctrl-C stops it", cli_verb_run,
@@ -84,20 +89,22 @@ const struct cli_verb cli_verbs[] = {
       "With -d svc returns when every service was started (with --wait: is healthy). A stack that\n"
       "is up already and whose file did not change is left as it is.\n" },
     { "down", "", "stop a stack and remove everything but its volumes and logs", cli_verb_down,
-      ROWS(down_rows), 0, 0, false, NULL },
+      ROWS(down_rows), 0, 0, false,
+      NAMED_NOTE
+      "Volumes of a stack that does not run are removed with its file: svc down -v -f FILE\n" },
     { "ps", "[SERVICE…]", "list what runs, how healthy, since when, and why not", cli_verb_ps,
-      ROWS(ps_rows), 0, WORDS_MAX, false, NULL },
+      ROWS(ps_rows), 0, WORDS_MAX, false, GUESS_NOTE },
     { "logs", "[SERVICE…]", "print what services wrote", cli_verb_logs, ROWS(logs_rows), 0,
-      WORDS_MAX, false, NULL },
+      WORDS_MAX, false, GUESS_NOTE },
     { "exec", "SERVICE COMMAND [ARG…]", "run a command in a running service", cli_verb_exec,
       ROWS(exec_rows), 2, WORDS_MAX, true,
-      "The exit code is the command's. Options stand before SERVICE.\n" },
+      "The exit code is the command's. Options stand before SERVICE.\n" GUESS_NOTE },
     { "stop", "[SERVICE…]", "stop services, or all of them", cli_verb_stop, NO_ROWS, 0, WORDS_MAX,
-      false, NULL },
+      false, NAMED_NOTE },
     { "start", "[SERVICE…]", "start services that were stopped", cli_verb_start, NO_ROWS, 0,
-      WORDS_MAX, false, NULL },
+      WORDS_MAX, false, NAMED_NOTE },
     { "restart", "[SERVICE…]", "stop services and start them again", cli_verb_restart, NO_ROWS, 0,
-      WORDS_MAX, false, NULL },
+      WORDS_MAX, false, NAMED_NOTE },
     { "check", "[FILE]", "find the mistakes of a stack file, change nothing", cli_verb_check,
       NO_ROWS, 0, 1, false, "The exit code is 2 when there are mistakes.\n" },
     { "version", "", "print the version", cli_verb_version, NO_ROWS, 0, 0, false, NULL },

@@ -92,6 +92,12 @@ MISTAKES = [
     (["-p", "nothing", "logs"], 4, "svc: stack nothing is not running — `svc up -d FILE` starts a stack"),
     (["-p", "nothing", "exec", "web", "ls"], 4, "svc: stack nothing is not running — `svc up -d FILE` starts a stack"),
     (["-p", "nothing", "restart"], 4, "svc: stack nothing is not running — `svc up -d FILE` starts a stack"),
+    (["down"], 2, "svc: no stack is named, and there is no stack.json here — name it: -p NAME or -f FILE"),
+    (["stop"], 2, "svc: no stack is named, and there is no stack.json here — name it: -p NAME or -f FILE"),
+    (["restart", "web"], 2, "svc: no stack is named, and there is no stack.json here — name it: -p NAME or -f FILE"),
+    (["run", "/"], 2, "svc: / is a directory, not a stack file — name the file in it: /stack.json"),
+    (["down", "-v", "-p", "nothing"], 4, "svc: stack nothing is not running, and volumes of a stopped stack are removed "
+                                         "only with its file; nothing was removed — svc down -v -p nothing -f FILE"),
     (["ps"], 4, "svc: no stack is running — `svc up -d FILE` starts a stack"),
     (["completion", "zsh"], 2, 'svc: there is no completion for "zsh", only for bash'),
 ]
@@ -102,6 +108,29 @@ def test_mistakes_are_one_line(run, scratch, args, code, line):
     done = run(*args)
     assert (done.returncode, done.stderr, done.stdout) == (code, line + "\n", "")
     assert not os.path.exists(os.path.join(scratch, "run"))
+
+
+def test_down_needs_a_file_that_names_the_stack(run, scratch):
+    with open(os.path.join(scratch, "stack.json"), "w") as file:
+        file.write('{ "services": { "web": ')
+    for verb in ("down", "stop", "restart"):
+        done = run(verb)
+        assert done.returncode == 2 and done.stderr.startswith("svc: ") and "stack.json:1:" in done.stderr, done.stderr
+
+
+def test_down_with_volumes_needs_the_file_of_that_stack(run, stack_file):
+    wrong = run("down", "-v", "-p", "other")
+    assert wrong.returncode == 4 and "nothing was removed" in wrong.stderr
+    for args in (["-p", "cli-test"], ["-p", "other", "-f", stack_file], []):
+        done = run("down", "-v", *args)
+        assert done.returncode == 0 and "volume" not in done.stderr
+
+
+def test_logs_of_a_stopped_stack_lead_to_its_files(run, scratch):
+    logs = os.path.join(scratch, "state", "nothing", "logs")
+    os.makedirs(logs)
+    done = run("-p", "nothing", "logs")
+    assert (done.returncode, done.stderr) == (4, f"svc: stack nothing is not running — what it wrote is in {logs}\n")
 
 
 def test_compose_file_here_is_named(run, scratch):

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 
 import pytest
 from stacks import Stack, is_alive
@@ -85,7 +86,7 @@ def test_logs_are_kept_followed_and_cut(make_stack):
 def test_logs_follow_sees_a_line_when_it_is_written(make_stack):
     stack = make_stack({"services": {
         "echoer": {"rootfs": "host", "restart": "no", "stop_signal": "SIGKILL",
-                   "command": ["sh", "-c", "mkfifo /tmp/in; echo ready; while read line </tmp/in; do echo \"got $$line\"; done"]}}})
+                   "command": ["sh", "-c", "mkfifo /tmp/in; echo ready; while :; do read line </tmp/in && echo \"got $$line\"; done"]}}})
     stack.up()
     wait_for(lambda: "ready" in stack.logs("echoer"), 10, "ready")
     follower = subprocess.Popen(stack.command("logs", "-f", "--tail", "0", "echoer"), stdout=subprocess.PIPE, text=True)
@@ -103,6 +104,103 @@ def test_a_stack_that_is_not_there_is_said_so(svc, project):
     for verb in ("ps", "logs"):
         done = stack.call(verb, check=False)
         assert done.returncode == 4 and project in done.stderr, (verb, done.stderr)
+
+
+def test_logs_follow_shows_what_was_written_before(make_stack):
+    stack = make_stack({"services": {"quiet": {"rootfs": "host", "stop_signal": "SIGKILL", "restart": "no",
+                                               "command": ["sh", "-c", "seq 1 5; exec sleep 1000"]}}})
+    stack.up()
+    wait_for(lambda: "5" in stack.logs("quiet"), 10, "all was logged")
+    for args, want in (([], ["1", "2", "3", "4", "5"]), (["--tail", "2"], ["4", "5"])):
+        follower = subprocess.Popen(stack.command("logs", "-f", "--no-log-prefix", *args), stdout=subprocess.PIPE, text=True)
+        late = threading.Timer(10, follower.kill)
+        late.start()
+        try:
+            assert [follower.stdout.readline().rstrip() for _ in want] == want
+        finally:
+            late.cancel()
+            follower.kill()
+            follower.wait()
+
+
+def test_one_replica_is_named_as_ps_names_it(idle):
+    assert idle.call("exec", "b-2", "hostname").returncode == 0
+    assert [r.split()[0] for r in idle.call("ps", "b-2").stdout.splitlines()[1:]] == [f"{idle.project}-b-2"]
+    assert idle.call("ps", f"{idle.project}-b-1", "-q").stdout == f"{idle.project}-b-1\n"
+    assert "contradict" in idle.call("exec", "--index", "1", "b-2", "true", check=False).stderr
+    for verb, *rest in (["ps", "b-3"], ["logs", "b-3"], ["exec", "b-3", "true"]):
+        done = idle.call(verb, *rest, check=False)
+        assert done.returncode == 2 and "b-3" in done.stderr
+
+
+def test_logs_of_one_replica(make_stack):
+    stack = make_stack({"services": {"w": {"rootfs": "host", "stop_signal": "SIGKILL", "deploy": {"replicas": 2},
+                                           "command": ["sh", "-c", "echo hello; exec sleep 1000"]}}})
+    stack.up()
+    wait_for(lambda: len(stack.logs().splitlines()) == 2, 10, "both have written")
+    lines = stack.logs("w-2").splitlines()
+    assert len(lines) == 1 and lines[0].startswith("w-2")
+    assert len(stack.logs("w-2", "w-1").splitlines()) == 2
+
+
+def test_up_again_starts_what_was_stopped(idle):
+    idle.call("stop", "a")
+    first = [r["pid"] for r in idle.replicas("b")]
+    again = idle.up("--wait")
+    assert "starting what was not: a\n" in again.stderr and f"{idle.project} is up" in again.stderr
+    assert idle.replica("a")["state"] == "running" and [r["pid"] for r in idle.replicas("b")] == first
+    assert f"{idle.project} is already up" in idle.up().stderr
+
+
+SICK = {**IDLE, "healthcheck": {"test": ["CMD", "test", "-e", "/tmp/well"], "interval": "200ms", "start_period": "100s"}}
+
+
+def test_up_wait_names_what_is_not_healthy(make_stack):
+    stack = make_stack({"services": {"sick": SICK, "fine": IDLE}})
+    first = stack.up("--wait-timeout", "1", check=False)
+    assert first.returncode == 1 and "not healthy in time: sick (" in first.stderr, first.stderr
+    again = stack.up("--wait-timeout", "1", check=False)
+    assert again.returncode == 1 and "not healthy in time: sick (" in again.stderr, again.stderr
+    stack.call("stop", "sick")
+    stopped = stack.up("--wait-timeout", "1", check=False)
+    assert stopped.returncode == 1 and "not healthy in time: sick (" in stopped.stderr, stopped.stderr
+    assert "fine (" not in first.stderr + again.stderr
+    stack.call("exec", "sick", "touch", "/tmp/well")
+    assert "is already up" in stack.up("--wait").stderr
+
+
+def test_up_of_another_version_says_how_to_apply_it(idle, scratch):
+    with open(idle.file) as file:
+        model = json.load(file)
+    model["services"]["c"] = IDLE
+    other = os.path.join(scratch, "elsewhere.json")
+    for path in (other, idle.file):
+        with open(path, "w") as file:
+            json.dump(model, file)
+    changed = idle.up(check=False)
+    assert changed.returncode == 4 and "runs with another version of this file — apply it with: svc down -p " in changed.stderr
+    foreign = idle.call("up", "-d", other, check=False)
+    assert foreign.returncode == 4 and f"from another file: {idle.file}" in foreign.stderr
+
+
+@pytest.mark.parametrize("text", [None, "{ broken"], ids=["no file", "broken file"])
+def test_verbs_that_stop_never_guess(idle, scratch, text):
+    place = os.path.join(scratch, "place")
+    os.mkdir(place)
+    if text:
+        with open(os.path.join(place, "stack.json"), "w") as file:
+            file.write(text)
+    for verb in ("down", "stop", "restart", "start"):
+        done = subprocess.run([idle.svc, verb], cwd=place, env=idle.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+        assert done.returncode == 2, (verb, done.stderr)
+    assert idle.replica("a")["state"] == "running"
+
+
+def test_a_short_job_is_shown_to_its_end(make_stack):
+    stack = make_stack({"services": {"job": {"rootfs": "host", "restart": "no", "command": ["seq", "1", "20000"]}}})
+    done = stack.call("run", "--no-log-prefix", stack.file)
+    assert done.stdout.split() == [str(n) for n in range(1, 20001)]
 
 
 def test_up_twice_changes_nothing(idle):

@@ -43,9 +43,9 @@ static void test_text(void **state)
 }
 
 static const struct cli_column columns[] = {
-    { "NAME", 4, false },
-    { "STATE", 0, false },
-    { "WHY", 3, true },
+    { "NAME", 4, false, 0 },
+    { "STATE", 0, false, 0 },
+    { "WHY", 3, true, 0 },
 };
 
 static void check_table(const char *const *cells, size_t width, bool has_colour, const char *want)
@@ -84,11 +84,46 @@ static void test_table(void **state)
                 "lon…  up     be…\n");
 }
 
+static void test_drop(void **state)
+{
+    static const struct cli_column some[] = {
+        { "NAME", 0, false, 0 },
+        { "A", 0, false, 2 },
+        { "B", 0, false, 1 },
+        { "WHY", 3, true, 0 },
+    };
+    static const struct {
+        size_t width;
+        const char *want;
+    } rows[] = {
+        { 26, "NAME       A   B   WHY\nlong-name  aa  bb  because\n" },
+        { 22, "NAME       A   B   WHY\nlong-name  aa  bb  be…\n" },
+        { 21, "NAME       A   WHY\nlong-name  aa  becau…\n" },
+        { 17, "NAME       WHY\nlong-name  becau…\n" },
+        { 5, "NAME       WHY\nlong-name  be…\n" },
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        static const char *const cells[] = { "long-name", "aa", "bb", "because" };
+        struct cli_table t;
+        struct buf b;
+        buf_init(&b, 4096);
+        cli_table_init(&t, some, ARRAY_LEN(some));
+        for (size_t c = 0; c < ARRAY_LEN(cells); c++)
+            cli_table_add(&t, cells[c], CLI_PLAIN);
+        cli_table_render(&t, rows[i].width, false, &b);
+        assert_string_equal(b.data, rows[i].want);
+        cli_table_done(&t);
+        buf_done(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
