@@ -2,10 +2,10 @@
 /* Control groups on v1, hybrid and v2, by one table: a container has one directory, of the same
  * path, in every hierarchy it needs. All is done on directory fds; paths never contain "..".
  *
- * create: cgroup_host_detect, cgroup_new (directories, limits, device rules), then either
- * clone3(CLONE_INTO_CGROUP, cgroup_v2_fd) and in the child cgroup_join_self for the v1 ones, or
- * cgroup_join_pid from the parent. The child unshares its cgroup namespace after that: clone3 would
- * root it at the *parent's* cgroup (kernel/cgroup/namespace.c copy_cgroup_ns uses current).
+ * create: cgroup_host_detect, cgroup_new (directories, limits, device rules), then
+ * clone3(CLONE_INTO_CGROUP, cgroup_v2_fd) and in the child cgroup_join_self for the v1 ones. The
+ * child unshares its cgroup namespace after that: clone3 would root it at the *parent's* cgroup
+ * (kernel/cgroup/namespace.c copy_cgroup_ns uses current).
  * later verbs: cgroup_from_string (state.json) instead of detect and new.
  * All calls but cgroup_join_self belong to the parent and may allocate. Threads: none. */
 #include <stdbool.h>
@@ -95,13 +95,6 @@ must_check int cgroup_join_open(const struct cgroup *cg, bool with_v2, struct cg
 void cgroup_join_done(struct cgroup_join *j);
 /* In the child, while it has one thread: moves it. Neither allocates nor prints. Does not close. */
 must_check int cgroup_join_self(const struct cgroup_join *j, struct err *e);
-/* In the parent: moves PID into all hierarchies. */
-must_check int cgroup_join_pid(const struct cgroup *cg, pid_t pid, struct err *e);
-
-/* The `update` verb: what RES sets; device rules only when it has some. A hierarchy that is needed
- * now and was not before gets its directory and the container's processes. */
-must_check int cgroup_update(struct cgroup *cg, const struct oci_resources *res, struct err *e);
-
 /* Process ids in it and below, each once, as seen from here. Caller frees *OUT. */
 must_check int cgroup_pids(const struct cgroup *cg, pid_t **out, size_t *count, struct err *e);
 /* Blocks until the kernel reports the state, at most 2 s; a failed freeze is undone.
@@ -116,6 +109,3 @@ must_check int cgroup_signal_all(const struct cgroup *cg, int signal, struct err
  * Already gone is success. ERR_CONFLICT when processes remain. "/svc-runtime" itself goes with the
  * last container right below it; other parents stay. */
 must_check int cgroup_remove(const struct cgroup *cg, unsigned timeout_ms, struct err *e);
-
-/* How many processes the kernel killed in it for want of memory; 0 without a memory controller. */
-must_check int cgroup_oom_kills(const struct cgroup *cg, uint64_t *out, struct err *e);

@@ -154,17 +154,6 @@ int cgroup_join_self(const struct cgroup_join *j, struct err *e)
     return 0;
 }
 
-int cgroup_join_pid(const struct cgroup *cg, pid_t pid, struct err *e)
-{
-    char text[16];
-    (void)snprintf(text, sizeof(text), "%d", pid);
-    for (size_t i = 0; i < cg->count; i++)
-        if (cgroup_write_file(cg->dirs[i].fd, "cgroup.procs", text) < 0)
-            return err_sys(e, errno, "move process %d into %s%s", pid,
-                           cg->dirs[i].hierarchy.mountpoint, cg->path);
-    return 0;
-}
-
 /* ---- who is inside ---- */
 
 /* The hierarchy that counts as the truth about processes: v2, else the freezer's, else any. */
@@ -447,27 +436,4 @@ int cgroup_remove(const struct cgroup *cg, unsigned timeout_ms, struct err *e)
             (void)!wait_event(v2->fd, "populated", '0', (unsigned)(end - now));
         cgroup_backoff(&step_us);
     }
-}
-
-/* ---- out of memory ---- */
-
-int cgroup_oom_kills(const struct cgroup *cg, uint64_t *out, struct err *e)
-{
-    const struct cgroup_dir *dir = cgroup_dir_of(cg, CGROUP_MEMORY);
-    uint64_t kills = 0;
-    if (dir) {
-        const char *file = dir->hierarchy.version == 1 ? "memory.oom_control" : "memory.events";
-        char text[512];
-        if (cgroup_read_file(dir->fd, file, text, sizeof(text)) < 0)
-            return err_sys(e, errno, "read %s", file);
-        char *line = strstr(text, "oom_kill ");
-        if (line) {
-            line += strlen("oom_kill ");
-            line[strcspn(line, "\n")] = '\0';
-            if (str_to_u64(line, UINT64_MAX, &kills) < 0)
-                return err_internal(e, "read %s: \"%s\"", file, line);
-        }
-    }
-    *out = kills;
-    return 0;
 }

@@ -16,8 +16,6 @@
 #include "runtime/sync.h"
 #include "runtime/terminal.h"
 
-#define KEYCTL_JOIN_SESSION_KEYRING 1
-
 struct enter {
     struct payload payload;
     struct cgroup *cgroup;
@@ -27,6 +25,7 @@ struct enter {
     int console_fd;
     bool dies_with_caller;
     int sync_fd; /* the child's end */
+    int parents_fd;
 };
 
 /* ---- child ---- */
@@ -63,14 +62,21 @@ static int open_terminal(struct enter *n, struct err *e)
     return terminal_send(n->console_fd, master, "/dev/ptmx", e);
 }
 
+/* Nobody in there may look into us (CVE-2016-9962); should the caller die meanwhile, the program
+ * never begins. The kernel forgets both when ids or capabilities change (prctl(2)); a caller that
+ * died just then is noticed before execve by a program that is to die with it (payload.c). */
+static int hide_and_follow(void)
+{
+    return prctl(PR_SET_DUMPABLE, 0) < 0 ? -1 : prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 _Noreturn static void child(struct enter *n)
 {
     struct err e = { 0 };
-    /* Should the caller die meanwhile, the program never begins. */
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && prctl(PR_SET_DUMPABLE, 0) == 0 &&
-        enter_namespaces(n, &e) == 0) {
-        /* Not fatal: a kernel without keyrings, or a quota that is used up (keyrings(7)). */
-        (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+    fd_close(&n->parents_fd); /* else we would never see that the parent is gone */
+    if (hide_and_follow() == 0 && sync_expect(n->sync_fd, SYNC_PREPARED, NULL, &e) == 0 &&
+        enter_namespaces(n, &e) == 0 && hide_and_follow() == 0) {
+        payload_new_keyring();
         if (payload_find(&n->payload, &e) == 0 && open_terminal(n, &e) == 0 &&
             prctl(PR_SET_PDEATHSIG, 0) == 0)
             (void)payload_exec(&n->payload, &e);
@@ -161,12 +167,25 @@ static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return err_sys(e, errno, "make a socket pair");
     auto_fd int ours = pair[0];
+    n->parents_fd = ours;
     n->sync_fd = pair[1];
     if (n->dies_with_caller)
         n->payload.parent_fd = n->sync_fd;
     int result = clone_into(n, pid, pidfd, e);
     fd_close(&n->sync_fd);
-    return result < 0 ? -1 : wait_for_exec(ours, *pid, e);
+    if (result < 0)
+        return -1;
+    /* The child may not raise its hard limits any more once it is in a user namespace. One that
+     * hears nothing ends by itself; one that has ended has said why. */
+    if (rlimits_raise(&n->payload.rlimits, *pid, e) < 0) {
+        fd_close(&ours);
+        while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+        return -1;
+    }
+    struct err gone;
+    (void)!sync_send(ours, SYNC_PREPARED, -1, &gone);
+    return wait_for_exec(ours, *pid, e);
 }
 
 int enter_container(const struct container *c, const struct oci_config *config,

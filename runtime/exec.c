@@ -2,8 +2,10 @@
  * the container's own configuration with what the command line changes in it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
@@ -168,8 +170,11 @@ static int enter_and_wait(const struct container *c, const struct oci_config *co
     if (enter_container(c, config, &enter, &pid, &pidfd, e) < 0)
         return -1;
     if ((ours >= 0 && terminal_receive(ours, &master, e) < 0) ||
-        (o->pid_file && write_pid(o->pid_file, pid, e) < 0))
+        (o->pid_file && write_pid(o->pid_file, pid, e) < 0)) {
+        /* One that nobody knows of could not be ended by anybody. */
+        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0U);
         return -1;
+    }
     int code = 0;
     if (!o->detach && foreground_wait(pid, pidfd, master, &code, e) < 0)
         return -1;

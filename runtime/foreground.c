@@ -143,13 +143,20 @@ static int pump(struct foreground *f, struct err *e)
     }
 }
 
+void foreground_hold_signals(void)
+{
+    sigset_t all;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, NULL);
+}
+
 int foreground_wait(pid_t pid, int pidfd, int master_fd, int *exit_code, struct err *e)
 {
     struct foreground f = { .pidfd = pidfd, .signal_fd = -1, .master_fd = master_fd };
     f.input.from_fd = f.output.from_fd = -1;
     sigset_t all;
     (void)sigfillset(&all);
-    (void)sigprocmask(SIG_BLOCK, &all, NULL);
+    foreground_hold_signals();
     auto_fd int signal_fd = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signal_fd < 0)
         return err_sys(e, errno, "receive signals");

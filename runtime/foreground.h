@@ -6,6 +6,8 @@
 
 #include "runtime/base/err.h"
 
+/* From here on signals wait for foreground_wait. Never undone. */
+void foreground_hold_signals(void);
 /* PID is a child of ours and PIDFD refers to it; both are borrowed, the child is reaped. MASTER_FD
  * is the terminal's master side, -1: none. *EXIT_CODE is what a shell would say: 128 + signal when
  * it was killed. */

@@ -23,8 +23,6 @@
 #include "runtime/sysctl.h"
 #include "runtime/terminal.h"
 
-#define KEYCTL_JOIN_SESSION_KEYRING 1
-
 /* Root of the user namespace: whoever we were outside has no name in here. */
 static int become_root(const struct init_plan *p, struct err *e)
 {
@@ -33,6 +31,10 @@ static int become_root(const struct init_plan *p, struct err *e)
     if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 ||
         syscall(SYS_setresuid, 0, 0, 0) < 0)
         return err_sys(e, errno, "become root of the user namespace");
+    /* A change of ids takes both back (prctl(2)); a parent that died meanwhile is noticed by the
+     * failure to tell it SYNC_READY. */
+    if (prctl(PR_SET_DUMPABLE, 0) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+        return err_sys(e, errno, "stay hidden from the container");
     return 0;
 }
 
@@ -156,14 +158,32 @@ static int set_up(struct init_plan *p, struct err *e)
         return -1;
     if (enter_namespaces(p, e) < 0)
         return -1;
-    /* Not fatal: a kernel without keyrings, or a quota that is used up (keyrings(7)). */
     if (!p->no_new_keyring)
-        (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+        payload_new_keyring();
     if (set_names(p->config, e) < 0 || bring_loopback_up(p, e) < 0 ||
         sysctl_apply(p->config, e) < 0 || build_root(p, overlay_fd, e) < 0 ||
         set_personality(p->config, e) < 0)
         return -1;
     return payload_find(&p->payload, e);
+}
+
+/* We may wait for long: what was the host's and has been used must not stay open in here meanwhile
+ * (a mount, a cgroup, a namespace that is kept alive, a way out). */
+static void close_others(const struct init_plan *p)
+{
+    unsigned first = STDERR_FILENO + 1 + p->payload.preserve_fds;
+    for (;;) {
+        const int kept[] = { p->sync_fd, p->start_fd, p->payload.terminal_fd };
+        unsigned next = ~0u;
+        for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+            if (kept[i] >= 0 && (unsigned)kept[i] >= first && (unsigned)kept[i] < next)
+                next = (unsigned)kept[i];
+        if (next > first)
+            (void)syscall(SYS_close_range, first, next == ~0u ? ~0u : next - 1, 0);
+        if (next == ~0u)
+            return;
+        first = next + 1;
+    }
 }
 
 /* Blocks until `start` connects; its connection tells it how it went. */
@@ -186,6 +206,7 @@ _Noreturn void init_main(struct init_plan *p)
         sync_send_failure(p->sync_fd, &e);
         _exit(1);
     }
+    close_others(p);
     (void)prctl(PR_SET_PDEATHSIG, 0); /* from now on we outlive `create` */
     /* A container that nobody knows of could never be deleted: end with the parent until then. */
     if (sync_send(p->sync_fd, SYNC_READY, -1, &e) < 0 ||

@@ -26,6 +26,8 @@
 #include "runtime/sysctl.h"
 #include "runtime/terminal.h"
 
+#define START_SOCKET_TAKEN CONTAINER_START_SOCKET ".taken"
+
 enum {
     CGROUP_REMOVE_TIMEOUT_MS = 10 * 1000,
     STATE_TEXT_MAX = 64 * 1024,
@@ -204,6 +206,7 @@ static pid_t clone_child(struct launch *l)
 _Noreturn static void child(struct launch *l)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    fd_close(&l->sync_fd); /* else we would never see its end of file */
     init_main(&l->plan);
 }
 
@@ -418,34 +421,71 @@ static int run_later_hooks(struct container *c, enum oci_hook_kind kind, const c
     return hooks_run(&config.hooks[kind], name, text.data, text.len, e);
 }
 
+/* The name goes first: of two starts only one gets it, and whoever asks for the state after the
+ * program began must not see "created". It comes back when nobody could be reached. */
+static int take_start_socket(const struct container *c, struct err *e)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" START_SOCKET_TAKEN,
+                   c->dir_fd);
+    auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (sock < 0)
+        return err_sys(e, errno, "make a socket");
+    if (renameat(c->dir_fd, CONTAINER_START_SOCKET, c->dir_fd, START_SOCKET_TAKEN) < 0) {
+        if (errno == ENOENT)
+            return err_conflict(e, "container \"%s\" was started by somebody else", c->id);
+        return err_sys(e, errno, "take the start socket of container \"%s\"", c->id);
+    }
+    if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
+        (void)err_sys(e, errno, "reach container \"%s\"", c->id);
+        (void)renameat(c->dir_fd, START_SOCKET_TAKEN, c->dir_fd, CONTAINER_START_SOCKET);
+        return -1;
+    }
+    (void)unlinkat(c->dir_fd, START_SOCKET_TAKEN, 0); /* else it goes with the directory */
+    return take_fd(&sock);
+}
+
+/* End of file says that execve closed the other end; a reset, that nobody had accepted us. */
+static int wait_for_program(int sock, const struct container *c, struct err *e)
+{
+    struct err answer;
+    ssize_t n;
+    do
+        n = recv(sock, &answer, sizeof(answer), 0);
+    while (n < 0 && errno == EINTR);
+    if (n == 0)
+        return 0;
+    if (n < 0)
+        return err_sys(e, errno, "start container \"%s\"", c->id);
+    if (n != sizeof(answer))
+        return err_internal(e, "unexpected message of %zd bytes from the container", n);
+    *e = answer;
+    return -1;
+}
+
 int launch_start(struct container *c, struct err *e)
 {
     enum container_status status = container_status(c);
     if (status != CONTAINER_CREATED)
         return err_conflict(e, "container \"%s\" is %s, not created", c->id,
                             container_status_name(status));
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
-    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" CONTAINER_START_SOCKET,
-                   c->dir_fd);
-    auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (sock < 0 || connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-        return err_sys(e, errno, "reach container \"%s\"", c->id);
-    /* First: whoever asks for the state after the program began must not see "created". */
-    if (unlinkat(c->dir_fd, CONTAINER_START_SOCKET, 0) < 0)
-        return err_conflict(e, "container \"%s\" was started by somebody else", c->id);
-    struct err answer;
-    ssize_t n;
-    do
-        n = recv(sock, &answer, sizeof(answer), 0);
-    while (n < 0 && errno == EINTR);
-    if (n == sizeof(answer)) {
-        *e = answer;
+    auto_fd int sock = take_start_socket(c, e);
+    if (sock < 0 || wait_for_program(sock, c, e) < 0)
         return -1;
-    }
     struct err hook;
     if (run_later_hooks(c, OCI_HOOK_POSTSTART, "poststart", "running", &hook) < 0)
         log_err(LOG_WARN, NULL, "hook.failed", &hook); /* runtime.md §Lifecycle: a warning */
     return 0;
+}
+
+/* Whoever is not in its cgroups any more: nothing to kill is fine, so is one that ends by itself.
+ */
+static void kill_first(const struct container *c)
+{
+    struct err ignored;
+    auto_fd int pidfd = container_open_pidfd(c, &ignored);
+    if (pidfd >= 0)
+        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0U);
 }
 
 static int remove_cgroups(const struct container *c, struct err *e)
@@ -463,8 +503,7 @@ static int remove_cgroups(const struct container *c, struct err *e)
 int launch_delete(const struct runtime *rt, struct container *c, struct err *e)
 {
     struct err hook;
-    if (container_is_alive(c))
-        (void)kill(c->state.pid, SIGKILL);
+    kill_first(c);
     if (remove_cgroups(c, e) < 0 && remove_cgroups(c, e) < 0)
         return err_wrap(e, "delete container \"%s\"", c->id);
     if (run_later_hooks(c, OCI_HOOK_POSTSTOP, "poststop", "stopped", &hook) < 0)

@@ -2,6 +2,7 @@
  * stderr, and in the --log file the way clients read it (last line of level "error"). */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -186,6 +187,9 @@ int main(int argc, char **argv)
     struct globals g = { 0 };
     struct runtime rt = { .root = ROOT_DEFAULT };
     struct err e;
+    /* Inherited as ignored it would reap our children before we do. The others stay: who ignores
+     * SIGHUP (nohup) or SIGPIPE means us too; the program gets defaults in any case. */
+    (void)signal(SIGCHLD, SIG_DFL);
     secure_fds();
     int words =
         options_parse(rows, ARRAY_LEN(rows), OPTIONS_FIRST_STOPS, argc - 1, argv + 1, &g, &e);

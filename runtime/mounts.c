@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -81,7 +82,6 @@ int mounts_plan_init(struct arena *a, const struct oci_config *c, struct mounts_
                      struct err *e)
 {
     out->items = arena_alloc(a, (c->mount_count + 1) * sizeof(*out->items));
-    out->has_userns = c->namespaces[OCI_NS_USER].is_wanted;
     for (size_t i = 0; i < c->mount_count; i++) {
         struct mounts_item *m = &out->items[out->count];
         if (plan_item(a, c, &c->mounts[i], m, e) < 0)
@@ -190,19 +190,34 @@ void mounts_done(struct mounts_plan *p)
 
 /* ---- child ---- */
 
-/* CVE-2019-19921, 2023-27561: a /proc or /sys that is a link or no directory would redirect what
- * is written there later. */
-static int check_target(const struct mounts_item *m, int root_fd, struct err *e)
+/* CVE-2019-19921, 2023-27561: a /proc or /sys that a link leads elsewhere would redirect what is
+ * written there later. Nothing is made behind a link either: it is not ENOENT. */
+static int make_unlinked(const char *path, int root_fd, struct err *e)
 {
-    bool is_special = str_eq(m->spec->type, "proc") || str_eq(m->spec->type, "sysfs");
-    if (!is_special)
-        return 0;
-    const char *name = m->spec->destination + strspn(m->spec->destination, "/");
+    const uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
+    const char *name = path + strspn(path, "/");
+    auto_fd int fd = fd_open_beneath(root_fd, name, O_PATH, 0, resolve);
+    if (fd < 0 && errno == ENOENT) {
+        auto_fd int made = rootfs_make(root_fd, path, true, e);
+        if (made < 0)
+            return -1;
+        fd = fd_open_beneath(root_fd, name, O_PATH, 0, resolve);
+    }
     struct stat st;
-    if (fstatat(root_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(st.st_mode))
-        return err_host(e, "mounts: %s is not a directory in the root file system",
-                        m->spec->destination);
-    return 0;
+    if (fd < 0 && errno != ELOOP && errno != ENOTDIR)
+        return err_sys(e, errno, "mounts: open %s in the root file system", path);
+    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
+        return err_host(e, "mounts: %s is not a directory in the root file system", path);
+    return take_fd(&fd);
+}
+
+/* What is mounted on, made when it is not there. */
+static int make_target(const struct mounts_item *m, int root_fd, const char *path, bool is_dir,
+                       struct err *e)
+{
+    if (str_eq(m->spec->type, "proc") || str_eq(m->spec->type, "sysfs"))
+        return make_unlinked(path, root_fd, e);
+    return rootfs_make(root_fd, path, is_dir, e);
 }
 
 static int configure(int fs, const char *option, const struct mounts_item *m, struct err *e)
@@ -245,7 +260,7 @@ static int make_fs(const struct mounts_item *m, const char *type, const char *co
 static int attach_fs(const struct mounts_item *m, const char *type, const char *const *data,
                      int root_fd, const char *path, struct err *e)
 {
-    auto_fd int target = rootfs_make(root_fd, path, true, e);
+    auto_fd int target = make_target(m, root_fd, path, true, e);
     if (target < 0)
         return -1;
     auto_fd int fd = make_fs(m, type, data, e);
@@ -310,8 +325,9 @@ static int attach_bind(const struct mounts_item *m, int root_fd, struct err *e)
     struct stat st;
     if (fstat(m->fd, &st) < 0)
         return err_sys(e, errno, "mounts: %s: read the source", m->spec->destination);
-    auto_fd int target = rootfs_make(root_fd, m->spec->destination, S_ISDIR(st.st_mode), e);
-    return target < 0 ? -1 : rootfs_attach(m->fd, target, m->spec->destination, e);
+    const char *path = m->spec->destination;
+    auto_fd int target = make_target(m, root_fd, path, S_ISDIR(st.st_mode), e);
+    return target < 0 ? -1 : rootfs_attach(m->fd, target, path, e);
 }
 
 int mounts_attach(const struct mounts_plan *p, int root_fd, const struct cgroup_host *cgroups,
@@ -322,8 +338,6 @@ int mounts_attach(const struct mounts_plan *p, int root_fd, const struct cgroup_
         int result;
         if (m->is_root)
             continue;
-        if (check_target(m, root_fd, e) < 0)
-            return -1;
         if (m->is_bind)
             result = attach_bind(m, root_fd, e);
         else if (m->is_cgroup)

@@ -36,7 +36,6 @@ struct mounts_plan {
     size_t count;
     struct mounts_item *root; /* the one with is_root, NULL: a bind of root.path */
     struct mounts_item root_bind;
-    bool has_userns;
 };
 
 must_check int mounts_plan_init(struct arena *a, const struct oci_config *c,

@@ -75,12 +75,10 @@ static int join(const struct namespaces_plan *p, size_t kind, struct err *e)
     return 0;
 }
 
-/* The user namespace first: it gives the rights over the others. The mount namespace last: what
- * comes after sees other files. */
 int namespaces_join(const struct namespaces_plan *p, struct err *e)
 {
-    static const enum oci_namespace_type order[] = { OCI_NS_USER,    OCI_NS_IPC,    OCI_NS_UTS,
-                                                     OCI_NS_NETWORK, OCI_NS_CGROUP, OCI_NS_MOUNT };
+    static const enum oci_namespace_type order[] = { OCI_NS_IPC, OCI_NS_UTS, OCI_NS_NETWORK,
+                                                     OCI_NS_CGROUP };
     for (size_t i = 0; i < ARRAY_LEN(order); i++)
         if (join(p, order[i], e) < 0)
             return -1;

@@ -19,7 +19,8 @@ struct namespaces_plan {
 must_check int namespaces_plan_init(const struct oci_config *c, struct namespaces_plan *out,
                                     struct err *e);
 void namespaces_done(struct namespaces_plan *p);
-/* Child: enters those with an fd, but pid and time (which only children enter). */
+/* Child: enters those with an fd, but pid and time (which only children enter; user and mount are
+ * refused). */
 must_check int namespaces_join(const struct namespaces_plan *p, struct err *e);
 /* Child: a new time namespace with the offsets, entered. */
 must_check int namespaces_enter_time(const struct oci_config *c, struct err *e);

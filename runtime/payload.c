@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/keyctl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -72,19 +73,25 @@ void payload_give_streams(const struct oci_config *c, const struct oci_process *
     }
 }
 
+void payload_new_keyring(void)
+{
+    /* Not fatal: a kernel without keyrings, or a quota that is used up (keyrings(7)). */
+    (void)syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL);
+}
+
 /* ---- finding ---- */
 
 /* CVE-2024-21626: a working directory that a leaked fd led out of the root has no path. */
 static int enter_cwd(const char *cwd, struct err *e)
 {
     char where[PATH_LIMIT];
-    if (chdir(cwd) < 0 && errno == ENOENT) {
+    int result = chdir(cwd);
+    if (result < 0 && errno == ENOENT) {
         (void)mkdir(cwd, 0755); /* as other runtimes do; what it could not make, chdir tells */
-        if (chdir(cwd) < 0)
-            return err_sys(e, ENOENT, "process.cwd: enter %s", cwd);
-    } else if (errno && access(".", F_OK) < 0) {
-        return err_sys(e, errno, "process.cwd: enter %s", cwd);
+        result = chdir(cwd);
     }
+    if (result < 0)
+        return err_sys(e, errno, "process.cwd: enter %s", cwd);
     if (syscall(SYS_getcwd, where, sizeof(where)) < 0 || where[0] != '/')
         return err_host(e, "process.cwd: %s is outside of the container's root", cwd);
     return 0;
@@ -193,7 +200,8 @@ static int confine(const struct payload *p, struct err *e)
         return -1;
     if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return err_sys(e, errno, "set no_new_privs");
-    return 0;
+    /* The change of ids gave it the value of fs.suid_dumpable, which may be 1 (proc(5)). */
+    return prctl(PR_SET_DUMPABLE, 0) < 0 ? err_sys(e, errno, "stay hidden until execve") : 0;
 }
 
 /* The kernel forgets the wish at every change of ids (prctl(2)), so after them; and the parent may
@@ -241,8 +249,11 @@ int payload_exec(struct payload *p, struct err *e)
         pid_t child = fork();
         if (child < 0)
             return err_sys(e, errno, "fork the program");
-        if (child > 0)
+        if (child > 0) {
+            if (pid1_confine(p->caps.last_cap, e) < 0)
+                return -1;
             pid1_run(child);
+        }
         lead_group(p->terminal_fd >= 0);
     }
     if (limit(p, e) < 0 || confine(p, e) < 0 || die_with_parent(p, e) < 0)

@@ -40,6 +40,8 @@ void payload_done(struct payload *p);
 /* Parent: pipes among fds 0, 1, 2 become the user's, so that a program may open /dev/stdout again
  * (which is by the pipe's owner and mode). Files and terminals stay whose they are. */
 void payload_give_streams(const struct oci_config *c, const struct oci_process *process);
+/* Child: a session keyring of its own, where the kernel has keyrings. */
+void payload_new_keyring(void);
 /* Child, inside the root: enters the working directory, finds the program. ERR_INPUT with the words
  * that clients classify by: "executable file not found in $PATH", "no such file or directory". */
 must_check int payload_find(struct payload *p, struct err *e);

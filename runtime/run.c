@@ -11,6 +11,8 @@ static int start_and_wait(const struct runtime *rt, const struct create_options 
                           struct container *c, int pidfd, int master_fd, struct err *e)
 {
     int code = 0;
+    if (!o->detach)
+        foreground_hold_signals(); /* one that comes right after the start is for the program */
     if (launch_start(c, e) < 0) {
         struct err ignored;
         (void)!launch_delete(rt, c, &ignored); /* e says why it did not start */
@@ -18,8 +20,11 @@ static int start_and_wait(const struct runtime *rt, const struct create_options 
     }
     if (o->detach)
         return 0;
-    if (foreground_wait(c->state.pid, pidfd, master_fd, &code, e) < 0)
+    if (foreground_wait(c->state.pid, pidfd, master_fd, &code, e) < 0) {
+        struct err ignored;
+        (void)!launch_delete(rt, c, &ignored); /* nobody would look after it any more */
         return -1;
+    }
     if (!o->keep && launch_delete(rt, c, e) < 0)
         return -1;
     return code;

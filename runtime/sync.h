@@ -12,6 +12,8 @@
  *     ◀── SYNC_FAILED (one struct err) ────  at any time, and ends
  *
  * Each side receives what it expects next, or fails; end of file means that the other side died.
+ * `exec` has the first message, when its child's hard limits are raised, and SYNC_FAILED; end of
+ * file is success there.
  * The start socket (start.sock in the container's state directory) is the same with one message:
  * `start` connects and waits: end of file is success (the fd is close-on-exec), a struct err is the
  * reason why the program could not be executed. */

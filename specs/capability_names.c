@@ -85,5 +85,12 @@ int capability_number_loose(const char *name)
 
 const char *capability_nearest(const char *name)
 {
-    return str_nearest(name, names, CAPABILITY_COUNT);
+    /* Without the prefix, which would hide that a short rest has nothing in common. */
+    const size_t prefix = strlen("CAP_");
+    const char *words[CAPABILITY_COUNT];
+    for (size_t i = 0; i < CAPABILITY_COUNT; i++)
+        words[i] = names[i] + prefix;
+    const char *near =
+        str_nearest(str_starts(name, "CAP_") ? name + prefix : name, words, CAPABILITY_COUNT);
+    return near ? near - prefix : NULL;
 }

@@ -48,6 +48,13 @@ void field_hint(struct field_ctx *ctx, const char *fmt, ...)
     va_end(ap);
 }
 
+void field_no_effect(struct field_ctx *ctx, struct json_place at, const char *what,
+                     const char *reason)
+{
+    field_warn(ctx, at, "%s%.60s%sis accepted and has no effect here: %s", *what ? "\"" : "", what,
+               *what ? "\" " : "", reason);
+}
+
 static const char *with_article(enum json_type type)
 {
     static const char *const names[JSON_TYPE_COUNT_] = {
@@ -328,7 +335,7 @@ void field_value(struct field_ctx *ctx, const struct json *node, const struct fi
     case FIELD_OBJECT: (void)field_decode(ctx, node, f->rows, f->row_count, base); break;
     case FIELD_CALL: f->call(ctx, node, base); break;
     case FIELD_REFUSED: field_error(ctx, node->key_place, "%s", f->doc); break;
-    case FIELD_ACCEPTED:
+    case FIELD_ACCEPTED: field_no_effect(ctx, node->key_place, "", f->doc); break;
     case FIELD_KIND_COUNT_: break;
     }
 }

@@ -33,7 +33,7 @@ enum field_kind {
     FIELD_OBJECT,   /* `rows`, decoded into the same struct */
     FIELD_CALL,     /* call(ctx, node, base): `offset` is not used */
     FIELD_REFUSED,  /* known and not supported: `doc` says why or what to do */
-    FIELD_ACCEPTED, /* known and without effect here */
+    FIELD_ACCEPTED, /* known and without effect here: a warning, `doc` says why */
     FIELD_KIND_COUNT_
 };
 enum field_flags {
@@ -82,6 +82,10 @@ void field_error(struct field_ctx *ctx, struct json_place at, const char *fmt, .
 void field_warn(struct field_ctx *ctx, struct json_place at, const char *fmt, ...)
     printf_like(3, 4);
 void field_hint(struct field_ctx *ctx, const char *fmt, ...) printf_like(2, 3);
+/* The warning of what is accepted and changes nothing; nothing the user writes is ignored without
+ * a word. WHAT is "" for the key at the present path. */
+void field_no_effect(struct field_ctx *ctx, struct json_place at, const char *what,
+                     const char *reason);
 /* "must be a list, not a number" */
 void field_type_error(struct field_ctx *ctx, const struct json *node, const char *wanted);
 

@@ -46,7 +46,6 @@ struct stack_mount {
     const char *source; /* bind: absolute path; volume: key in stack.volumes; tmpfs: NULL */
     const char *target; /* absolute, normalised */
     bool read_only;
-    bool create_source;  /* bind.create_host_path */
     uint64_t size_bytes; /* tmpfs; 0: half of memory as tmpfs does */
     uint32_t mode;       /* tmpfs; 0: 01777 */
     struct json_place place;
@@ -56,7 +55,6 @@ struct stack_port {
     const char *host_ip; /* "" all addresses */
     uint16_t published;  /* 0: any free port */
     uint16_t target;
-    bool is_udp;
     struct json_place place;
 };
 

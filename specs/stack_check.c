@@ -136,7 +136,6 @@ static void check_condition(struct stack_draft *d, size_t index, const struct st
 struct claim { /* of a port on the machine */
     const char *address;
     uint16_t port;
-    bool is_udp;
     struct json_place place;
     char owner[96];
 };
@@ -148,9 +147,8 @@ static bool is_any_address(const char *address)
 
 static bool is_clash(const struct claim *a, const struct claim *b)
 {
-    return a->port == b->port && a->is_udp == b->is_udp &&
-           (is_any_address(a->address) || is_any_address(b->address) ||
-            strcmp(a->address, b->address) == 0);
+    return a->port == b->port && (is_any_address(a->address) || is_any_address(b->address) ||
+                                  strcmp(a->address, b->address) == 0);
 }
 
 static void claim_port(struct stack_draft *d, struct claim **claims, size_t *count,
@@ -176,7 +174,7 @@ static void check_ports(struct stack_draft *d)
         size_t mark = enter_service(d, i, "ports");
         for (size_t n = 0; n < service->port_count; n++) {
             const struct stack_port *p = &service->ports[n];
-            struct claim c = { p->host_ip, p->published, p->is_udp, p->place, "" };
+            struct claim c = { p->host_ip, p->published, p->place, "" };
             (void)snprintf(c.owner, sizeof(c.owner), "service \"%s\"", service->name);
             if (p->published && service->replicas > 1) {
                 field_error(&d->ctx, p->place, "%u replicas cannot share the port %u",
@@ -193,7 +191,7 @@ static void check_ports(struct stack_draft *d)
     (void)field_enter(&d->ctx, "listen");
     for (size_t i = 0; i < s->proxy.listen_count; i++) {
         const struct stack_listen *l = &s->proxy.listens[i];
-        struct claim c = { l->address, l->port, false, l->place, "the proxy" };
+        struct claim c = { l->address, l->port, l->place, "the proxy" };
         claim_port(d, &claims, &count, &c);
     }
     field_leave(&d->ctx, mark);

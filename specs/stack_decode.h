@@ -71,6 +71,8 @@ void decode_host_missing(struct field_ctx *ctx, struct json_place at, const char
 bool decode_checks_host(const struct stack_draft *d);
 
 /* FIELD_CALLs of the service table, by file. */
+void decode_command(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_entrypoint(struct field_ctx *ctx, const struct json *node, void *base);
 void decode_mounts(struct field_ctx *ctx, const struct json *node, void *base);
 void decode_tmpfs(struct field_ctx *ctx, const struct json *node, void *base);
 void decode_ports(struct field_ctx *ctx, const struct json *node, void *base);

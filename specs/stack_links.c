@@ -179,6 +179,9 @@ void decode_depends_on(struct field_ctx *ctx, const struct json *node, void *bas
         if (item->key) {
             if (item->type != JSON_NULL)
                 (void)field_decode(ctx, item, dependency_fields, ARRAY_LEN(dependency_fields), &dd);
+            if (dd.restart && decode_checks_host(draft_of(ctx)))
+                field_no_effect(ctx, json_find(item, "restart")->key_place, "restart",
+                                "svc restart restarts only what it is given");
             depend(ctx, base, item->key_place, item->key, &dd);
         } else if (item->type == JSON_STRING) {
             depend(ctx, base, item->place, item->text, &dd);

@@ -127,14 +127,13 @@ static const char *name_of_directory(struct arena *a, const char *dir)
 }
 
 /* -p, then COMPOSE_PROJECT_NAME, then `name`, then the directory. */
-static void decode_project(struct stack_draft *d, const struct json *root)
+static void decode_project(struct stack_draft *d, const struct json *node)
 {
     struct field_ctx *ctx = &d->ctx;
-    const struct json *node = json_find(root, "name");
     const char *given =
         d->options->project ? d->options->project : find_variable(d, "COMPOSE_PROJECT_NAME");
     d->stack->name = given && *given ? given : NULL;
-    if (node && node->type != JSON_NULL && node->type != JSON_STRING) {
+    if (node && node->type != JSON_STRING) {
         size_t mark = field_enter(ctx, "name");
         field_type_error(ctx, node, "a string");
         field_leave(ctx, mark);
@@ -154,7 +153,7 @@ static void decode_project(struct stack_draft *d, const struct json *root)
 /* --- top level --- */
 
 struct top_draft {
-    const struct json *services, *volumes, *networks, *proxy;
+    const struct json *name, *services, *volumes, *networks, *proxy;
 };
 
 struct volume_draft {
@@ -167,7 +166,7 @@ static const struct field volume_fields[] = {
       .doc = "made by somebody else: never created, never removed" },
     { "driver", FIELD_CALL, .call = decode_driver, .doc = "local is the only one" },
     { "driver_opts", FIELD_REFUSED, .doc = "options of volume drivers are not supported yet" },
-    { "labels", FIELD_ACCEPTED, .doc = "for people" },
+    { "labels", FIELD_ACCEPTED, .doc = "nothing reads labels" },
 };
 
 void decode_volumes(struct stack_draft *d, const struct json *node)
@@ -204,6 +203,11 @@ static void decode_version(struct field_ctx *ctx, const struct json *node, void 
     field_warn(ctx, node->key_place, "has no meaning any more and can be removed");
 }
 
+static void keep_name(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    (void)ctx;
+    ((struct top_draft *)base)->name = node;
+}
 static void keep_services(struct field_ctx *ctx, const struct json *node, void *base)
 {
     if (node->type != JSON_OBJECT)
@@ -229,7 +233,7 @@ static void keep_proxy(struct field_ctx *ctx, const struct json *node, void *bas
 }
 
 static const struct field top_fields[] = {
-    { "name", FIELD_ACCEPTED, .doc = "of the stack; the directory's when left out" },
+    { "name", FIELD_CALL, .call = keep_name, .doc = "of the stack; the directory's when left out" },
     { "services", FIELD_CALL, .call = keep_services, .flags = FIELD_NEED,
       .doc = "what runs, by name" },
     { "volumes", FIELD_CALL, .call = keep_volumes, .doc = "named volumes" },
@@ -295,7 +299,7 @@ static void decode_stack(struct stack_draft *d, const struct json *root)
     struct stack *s = d->stack;
     if (field_decode(ctx, root, top_fields, ARRAY_LEN(top_fields), &top) < 0)
         return;
-    decode_project(d, root);
+    decode_project(d, top.name);
     if (top.volumes)
         decode_volumes(d, top.volumes);
     decode_networks(d, top.networks);
@@ -319,6 +323,24 @@ static void decode_stack(struct stack_draft *d, const struct json *root)
     stack_hash_services(s);
 }
 
+/* A text that cannot be JSON from its first character on is a Compose file as most are. */
+static void explain_yaml(const char *file, const char *text, size_t len, struct json_place *at,
+                         struct err *syntax)
+{
+    uint32_t line = 1, column = 1;
+    size_t i = 0;
+    for (; i < len && strchr(" \t\r\n", text[i]) && text[i]; i++) {
+        column = text[i] == '\n' ? 1 : column + 1;
+        line += text[i] == '\n';
+    }
+    if (i == len || text[i] == '{' || text[i] == '[' || text[i] < ' ' || text[i] > '~')
+        return;
+    *at = (struct json_place){ file, line, column };
+    (void)err_input(syntax, "this looks like YAML; svc reads JSON for now");
+    err_hint(syntax, "docker compose config --format json >stack.json, then \"rootfs\" in place of "
+                     "each \"image\"");
+}
+
 int stack_load_text(const char *file, const char *dir, const char *text, size_t len,
                     const struct stack_load_options *options, struct stack **out,
                     struct stack_problems *problems, struct err *e)
@@ -337,6 +359,7 @@ int stack_load_text(const char *file, const char *dir, const char *text, size_t 
     d.vars = (struct interpolate){ .self = &d, .find = find_variable };
     d.home = environ_find(options->environ, "HOME");
     if (json_parse_placed(&arena, file, text, len, &root, &at, &syntax) < 0) {
+        explain_yaml(d.stack->file, text, len, &at, &syntax);
         field_error(&d.ctx, at, "%s", syntax.what);
         if (syntax.hint[0])
             field_hint(&d.ctx, "%s", syntax.hint);

@@ -10,7 +10,7 @@ struct mount_draft {
     struct stack_mount m;
     int kind; /* index in mount_kinds; -1: not given */
     const char *source, *target;
-    bool is_long;
+    bool create_source;
 };
 
 static const char *const mount_kinds[] = { "bind", "volume", "tmpfs", NULL };
@@ -33,17 +33,25 @@ static void decode_mode(struct field_ctx *ctx, const struct json *node, void *ba
     }
 }
 
+static void decode_nocopy(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    bool is_wanted = true;
+    (void)base;
+    if (field_bool(ctx, node, &is_wanted) && !is_wanted)
+        field_no_effect(ctx, node->key_place, "", "volumes begin empty in any case");
+}
+
 static const struct field bind_fields[] = {
-    { "create_host_path", FIELD_BOOL, offsetof(struct mount_draft, m.create_source),
-      .doc = "make the directory when it is not there" },
+    { "create_host_path", FIELD_BOOL, offsetof(struct mount_draft, create_source),
+      .doc = "the source must be there in any case" },
     { "propagation", FIELD_REFUSED, .doc = "mount propagation is not supported yet" },
     { "selinux", FIELD_ACCEPTED, .doc = "SELinux labels are not changed" },
     { "recursive", FIELD_REFUSED, .doc = "binds are always recursive" },
 };
 static const struct field volume_fields[] = {
-    { "nocopy", FIELD_ACCEPTED, .doc = "volumes begin empty in any case" },
+    { "nocopy", FIELD_CALL, .call = decode_nocopy, .doc = "volumes begin empty in any case" },
     { "subpath", FIELD_REFUSED, .doc = "a path inside a volume is not supported yet" },
-    { "labels", FIELD_ACCEPTED, .doc = "" },
+    { "labels", FIELD_ACCEPTED, .doc = "nothing reads labels" },
 };
 static const struct field tmpfs_fields[] = {
     { "size", FIELD_SIZE, offsetof(struct mount_draft, m.size_bytes), .min = 4096,
@@ -66,7 +74,7 @@ static const struct field mount_fields[] = {
     { "tmpfs", FIELD_OBJECT, .rows = tmpfs_fields, .row_count = ARRAY_LEN(tmpfs_fields),
       .doc = "options of a tmpfs" },
     { "image", FIELD_REFUSED, .doc = "images come in a later version of svc" },
-    { "consistency", FIELD_ACCEPTED, .doc = "has no effect on Linux" },
+    { "consistency", FIELD_ACCEPTED, .doc = "there is one file system only" },
 };
 
 /* A volume without a name belongs to the service and the path: the same one after a restart. */
@@ -86,14 +94,15 @@ static const char *anonymous_volume(struct stack_draft *d, struct json_place at,
     return decode_volume_add(&d->ctx, at, &v) ? key : NULL;
 }
 
-static void check_bind(struct field_ctx *ctx, const struct json *node, const struct stack_mount *m)
+static void check_bind(struct field_ctx *ctx, const struct json *node, const struct mount_draft *md)
 {
     struct stat st;
-    if (!decode_checks_host(draft_of(ctx)) || m->create_source || stat(m->source, &st) == 0)
+    if (!decode_checks_host(draft_of(ctx)) || stat(md->m.source, &st) == 0)
         return;
-    decode_host_missing(ctx, node->place, m->source);
-    field_hint(ctx, "create it; or, for a directory, the long form with \"bind\": "
-                    "{\"create_host_path\": true}");
+    decode_host_missing(ctx, node->place, md->m.source);
+    field_hint(ctx, md->create_source ? "create it: svc does not, \"create_host_path\" comes in a "
+                                        "later version"
+                                      : "create it");
 }
 
 /* Kind, source and target are there; makes them the model's. */
@@ -117,7 +126,7 @@ static void mount_finish(struct field_ctx *ctx, const struct json *node, struct 
             return;
         }
         m->source = decode_path(d, md->source);
-        check_bind(ctx, node, m);
+        check_bind(ctx, node, md);
         break;
     case STACK_MOUNT_VOLUME:
         if (!md->source)
@@ -141,18 +150,30 @@ static void mount_finish(struct field_ctx *ctx, const struct json *node, struct 
     s->mounts[s->mount_count++] = *m;
 }
 
-static bool mount_option(struct mount_draft *md, const char *word)
+/* False for a word that no short mount knows. */
+static bool mount_option(struct field_ctx *ctx, const struct json *node, struct mount_draft *md,
+                         const char *word)
 {
-    /* Labels for SELinux and hints for Docker Desktop change nothing here; volumes begin empty. */
-    static const char *const without_effect[] = { "rw",     "z",          "Z",        "nocopy",
-                                                  "cached", "consistent", "delegated" };
+    static const char selinux[] = "SELinux labels are not changed";
+    static const char desktop[] = "there is one file system only";
+    static const struct {
+        const char *word, *reason; /* NULL: it is so in any case */
+    } rows[] = {
+        { "rw", NULL },           { "nocopy", NULL },    { "z", selinux },
+        { "Z", selinux },         { "cached", desktop }, { "consistent", desktop },
+        { "delegated", desktop },
+    };
     if (strcmp(word, "ro") == 0) {
         md->m.read_only = true;
         return true;
     }
-    for (size_t i = 0; i < ARRAY_LEN(without_effect); i++)
-        if (strcmp(word, without_effect[i]) == 0)
-            return true;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (strcmp(word, rows[i].word) != 0)
+            continue;
+        if (rows[i].reason)
+            field_no_effect(ctx, node->place, word, rows[i].reason);
+        return true;
+    }
     return false;
 }
 
@@ -179,7 +200,7 @@ static void decode_short_mount(struct field_ctx *ctx, const struct json *node,
     size_t n = split(ctx->arena, node->text, ':', parts, ARRAY_LEN(parts));
     size_t word_count = n == 3 ? split(ctx->arena, parts[2], ',', words, ARRAY_LEN(words)) : 0;
     for (size_t i = 0; i < word_count; i++)
-        if (!mount_option(&md, words[i])) {
+        if (!mount_option(ctx, node, &md, words[i])) {
             field_error(ctx, node->place, "unknown mount option \"%.40s\" in \"%.100s\"", words[i],
                         node->text);
             field_hint(ctx, "short mounts are SOURCE:TARGET or SOURCE:TARGET:ro");
@@ -201,14 +222,32 @@ static void decode_short_mount(struct field_ctx *ctx, const struct json *node,
     mount_finish(ctx, node, sd, &md);
 }
 
+/* Options of a kind that the mount is not. */
+static void check_other_kinds(struct field_ctx *ctx, const struct json *node, int kind)
+{
+    for (int i = 0; mount_kinds[i]; i++) {
+        const struct json *options = i == kind ? NULL : json_find(node, mount_kinds[i]);
+        if (!options || !options->item_count)
+            continue;
+        size_t mark = field_enter(ctx, mount_kinds[i]);
+        field_error(ctx, options->key_place, "are options of another type, this is a %s",
+                    mount_kinds[kind]);
+        field_leave(ctx, mark);
+    }
+}
+
 static void decode_long_mount(struct field_ctx *ctx, const struct json *node,
                               struct service_draft *sd)
 {
-    struct mount_draft md = { .kind = -1, .is_long = true };
+    struct mount_draft md = {
+        .kind = -1,
+    };
     size_t before = ctx->problems->error_count;
     if (field_decode(ctx, node, mount_fields, ARRAY_LEN(mount_fields), &md) == 0 &&
-        ctx->problems->error_count == before)
+        ctx->problems->error_count == before) {
+        check_other_kinds(ctx, node, md.kind);
         mount_finish(ctx, node, sd, &md);
+    }
 }
 
 void decode_mounts(struct field_ctx *ctx, const struct json *node, void *base)
@@ -249,9 +288,12 @@ static void decode_one_tmpfs(struct field_ctx *ctx, const struct json *node,
             end && !*end && w[5])
             continue;
         /* A container's tmpfs is nosuid, nodev in any case. */
-        if (strcmp(w, "nosuid") == 0 || strcmp(w, "nodev") == 0 || strcmp(w, "noexec") == 0 ||
-            mount_option(&md, w))
+        if (strcmp(w, "nosuid") == 0 || strcmp(w, "nodev") == 0 || mount_option(ctx, node, &md, w))
             continue;
+        if (strcmp(w, "noexec") == 0) {
+            field_no_effect(ctx, node->place, w, "programs on a tmpfs can be run");
+            continue;
+        }
         field_error(ctx, node->place, "unknown tmpfs option \"%.60s\"", w);
         field_hint(ctx, "known are size=, mode=, ro");
         return;

@@ -113,6 +113,26 @@ static const struct field ipam_fields[] = {
     { "driver", FIELD_CALL, .call = decode_driver, .doc = "default is the only one" },
     { "options", FIELD_REFUSED, .doc = "options of address drivers are not supported" },
 };
+static void decode_enable_ipv4(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    bool is_wanted = true;
+    (void)base;
+    if (field_bool(ctx, node, &is_wanted) && !is_wanted)
+        field_error(ctx, node->key_place, "a network without IPv4 is not supported");
+}
+
+/* Networks belong to one stack, so nothing asks for one by its real name. */
+static void check_network_name(struct field_ctx *ctx, const struct json *item,
+                               const struct stack_network *n, const char *usual)
+{
+    const struct json *node = json_find(item, "name");
+    if (!n->name || !node || strcmp(n->name, usual) == 0 || !decode_checks_host(draft_of(ctx)))
+        return;
+    size_t mark = field_enter(ctx, "name");
+    field_no_effect(ctx, node->key_place, "", "a network is known to its own stack only");
+    field_leave(ctx, mark);
+}
+
 static const struct field network_fields[] = {
     { "name", FIELD_STRING, offsetof(struct stack_network, name),
       .doc = "the real name; PROJECT_KEY when left out" },
@@ -121,12 +141,12 @@ static const struct field network_fields[] = {
     { "ipam", FIELD_OBJECT, .rows = ipam_fields, .row_count = ARRAY_LEN(ipam_fields),
       .doc = "a fixed subnet" },
     { "driver", FIELD_CALL, .call = decode_driver, .doc = "bridge is the only one" },
-    { "labels", FIELD_ACCEPTED, .doc = "for people" },
+    { "labels", FIELD_ACCEPTED, .doc = "nothing reads labels" },
     { "external", FIELD_REFUSED,
       .doc = "external networks are not supported: every stack has networks of its own" },
     { "driver_opts", FIELD_REFUSED, .doc = "options of network drivers are not supported" },
-    { "attachable", FIELD_ACCEPTED, .doc = "is for Swarm" },
-    { "enable_ipv4", FIELD_ACCEPTED, .doc = "IPv4 is always there" },
+    { "attachable", FIELD_ACCEPTED, .doc = "it is for Swarm" },
+    { "enable_ipv4", FIELD_CALL, .call = decode_enable_ipv4, .doc = "IPv4 is always there" },
     { "enable_ipv6", FIELD_REFUSED, .doc = "IPv6 is not supported yet" },
 };
 
@@ -167,8 +187,10 @@ void decode_networks(struct stack_draft *d, const struct json *node)
             (void)decode_name_check(ctx, item, "network");
             if (item->type != JSON_NULL)
                 (void)field_decode(ctx, item, network_fields, ARRAY_LEN(network_fields), &n);
+            const char *usual = arena_printf(ctx->arena, "%s_%s", s->name, item->key);
+            check_network_name(ctx, item, &n, usual);
             if (!n.name)
-                n.name = arena_printf(ctx->arena, "%s_%s", s->name, item->key);
+                n.name = usual;
             check_overlap(ctx, item, &n);
             network_add(d, &n);
         }

@@ -7,7 +7,7 @@
 struct port_draft {
     const char *host_ip, *published;
     uint16_t target;
-    int protocol;
+    int protocol, mode;
 };
 
 struct range {
@@ -15,6 +15,8 @@ struct range {
 };
 
 static const char *const protocols[] = { "tcp", "udp", NULL };
+
+static const char *const modes[] = { "host", "ingress", NULL };
 
 static const struct field port_fields[] = {
     { "target", FIELD_U16, offsetof(struct port_draft, target), .min = 1, .max = 65535,
@@ -25,9 +27,10 @@ static const struct field port_fields[] = {
       .doc = "address on the machine; all when left out" },
     { "protocol", FIELD_CHOICE, offsetof(struct port_draft, protocol), .names = protocols,
       .doc = "tcp or udp" },
-    { "name", FIELD_ACCEPTED, .doc = "for people" },
-    { "app_protocol", FIELD_ACCEPTED, .doc = "for people" },
-    { "mode", FIELD_ACCEPTED, .doc = "host and ingress are the same on one machine" },
+    { "name", FIELD_ACCEPTED, .doc = "nothing asks for a port by its name" },
+    { "app_protocol", FIELD_ACCEPTED, .doc = "bytes are passed on as they come" },
+    { "mode", FIELD_CHOICE, offsetof(struct port_draft, mode), .names = modes,
+      .doc = "host and ingress are the same on one machine" },
 };
 
 /* One more port of the stack; false, after one error, when that is too many. */
@@ -78,6 +81,17 @@ static bool range_read(struct field_ctx *ctx, const struct json *node, const cha
     return true;
 }
 
+static bool protocol_check(struct field_ctx *ctx, const struct json *node, const char *protocol)
+{
+    if (strcmp(protocol, "tcp") == 0)
+        return true;
+    if (strcmp(protocol, "udp") == 0)
+        field_error(ctx, node->place, "UDP ports are not supported yet");
+    else
+        field_error(ctx, node->place, "the protocol \"%.20s\" is neither tcp nor udp", protocol);
+    return false;
+}
+
 /* "[IP:][HOST[-HOST]:]CONTAINER[-CONTAINER][/PROTOCOL]" */
 static void decode_short_port(struct field_ctx *ctx, const struct json *node,
                               struct service_draft *sd)
@@ -87,11 +101,8 @@ static void decode_short_port(struct field_ctx *ctx, const struct json *node,
     char *slash = strchr(text, '/');
     if (slash) {
         *slash++ = '\0';
-        port.is_udp = strcmp(slash, "udp") == 0;
-        if (!port.is_udp && strcmp(slash, "tcp") != 0) {
-            field_error(ctx, node->place, "the protocol \"%.20s\" is neither tcp nor udp", slash);
+        if (!protocol_check(ctx, node, slash))
             return;
-        }
     }
     struct range inner, outer = { 0, 0 };
     char *colon = strrchr(text, ':');
@@ -134,11 +145,11 @@ static void decode_long_port(struct field_ctx *ctx, const struct json *node,
     if (field_decode(ctx, node, port_fields, ARRAY_LEN(port_fields), &pd) < 0 ||
         ctx->problems->error_count != before)
         return;
-    struct stack_port port = { .host_ip = pd.host_ip,
-                               .target = pd.target,
-                               .is_udp = pd.protocol == 1 };
+    struct stack_port port = { .host_ip = pd.host_ip, .target = pd.target };
     port.place = node->place;
-    if (pd.published && *pd.published && !decode_port_text(pd.published, &port.published)) {
+    if (pd.protocol == 1) {
+        (void)protocol_check(ctx, json_find(node, "protocol"), "udp");
+    } else if (pd.published && *pd.published && !decode_port_text(pd.published, &port.published)) {
         const struct json *at = json_find(node, "published");
         not_a_port(ctx, at, pd.published);
     } else if (*pd.host_ip && !decode_is_ip(pd.host_ip)) {
@@ -176,10 +187,12 @@ void decode_expose(struct field_ctx *ctx, const struct json *node, void *base)
         char *text = arena_strdup(ctx->arena, texts.items[i]);
         char *slash = strchr(text, '/');
         if (slash)
-            *slash = '\0';
+            *slash++ = '\0';
         struct range range;
         size_t mark = field_enter_index(ctx, i);
-        if (range_read(ctx, node->items[i], text, &range))
+        if (slash && strcmp(slash, "tcp") != 0 && strcmp(slash, "udp") != 0)
+            (void)protocol_check(ctx, node->items[i], slash);
+        else if (range_read(ctx, node->items[i], text, &range))
             for (unsigned port = range.first;
                  port <= range.last && port_counts(ctx, node->items[i]->place); port++) {
                 s->expose = decode_room(ctx->arena, s->expose, s->expose_count, sizeof(*s->expose));

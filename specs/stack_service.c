@@ -6,7 +6,6 @@
 #include "specs/signal_names.h"
 #include "specs/stack_decode.h"
 #include "specs/units.h"
-#include "specs/words.h"
 
 enum {
     MEMORY_MIN = 6 * 1024 * 1024 /* a container cannot even start with less; Docker's bound too */
@@ -60,27 +59,6 @@ static void decode_rootfs(struct field_ctx *ctx, const struct json *node, void *
         decode_host_missing(ctx, node->place, s->rootfs.path);
     else if (!S_ISDIR(st.st_mode))
         field_error(ctx, node->place, "%.200s is not a directory", s->rootfs.path);
-}
-
-static bool decode_words(struct field_ctx *ctx, const struct json *node, struct strings *out)
-{
-    struct err e = { 0 };
-    if (node->type != JSON_STRING)
-        return field_strings(ctx, node, out);
-    if (words_split(ctx->arena, node->text, out, &e) == 0)
-        return true;
-    field_error(ctx, node->place, "%s", e.what);
-    return false;
-}
-
-static void decode_command(struct field_ctx *ctx, const struct json *node, void *base)
-{
-    model(base)->has_command = decode_words(ctx, node, &model(base)->command);
-}
-
-static void decode_entrypoint(struct field_ctx *ctx, const struct json *node, void *base)
-{
-    model(base)->has_entrypoint = decode_words(ctx, node, &model(base)->entrypoint);
 }
 
 static void decode_working_dir(struct field_ctx *ctx, const struct json *node, void *base)
@@ -145,6 +123,13 @@ static void decode_cpus(struct field_ctx *ctx, const struct json *node, void *ba
 static void decode_deploy_cpus(struct field_ctx *ctx, const struct json *node, void *base)
 {
     cpus_decode(ctx, node, &((struct service_draft *)base)->deploy_cpu_millis);
+}
+
+static void decode_labels(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    struct stack_service *s = model(base);
+    if (field_pairs(ctx, node, &s->labels) && s->labels.count && decode_checks_host(draft_of(ctx)))
+        field_no_effect(ctx, node->key_place, "", "nothing reads labels");
 }
 
 static void decode_stop_signal(struct field_ctx *ctx, const struct json *node, void *base)
@@ -275,7 +260,7 @@ static const struct field deploy_fields[] = {
     { "resources", FIELD_OBJECT, .rows = resource_fields, .row_count = ARRAY_LEN(resource_fields),
       .doc = "limits and reservations" },
     { "restart_policy", FIELD_CALL, .call = decode_restart_policy, .doc = "goes before restart" },
-    { "labels", FIELD_ACCEPTED, .doc = "labels of the service, for people" },
+    { "labels", FIELD_ACCEPTED, .doc = "nothing reads labels" },
     { "strategy", FIELD_REFUSED, .flags = FIELD_OURS,
       .doc = "deploy strategies come in a later version of svc" },
     { "update_config", FIELD_REFUSED, .doc = "deploy strategies come in a later version of svc" },
@@ -315,7 +300,7 @@ const struct field service_fields[] = {
     { "tmpfs", FIELD_CALL, .call = decode_tmpfs, .doc = "\"/path:size=64m\"" },
     { "read_only", FIELD_BOOL, AT(s.read_only), .doc = "the root cannot be written" },
     { "init", FIELD_BOOL, AT(s.init), .doc = "a small first process that reaps orphans" },
-    { "ports", FIELD_CALL, .call = decode_ports, .doc = "\"8080:80\", \"127.0.0.1:53:53/udp\"" },
+    { "ports", FIELD_CALL, .call = decode_ports, .doc = "\"8080:80\", \"127.0.0.1:8080:80\"" },
     { "expose", FIELD_CALL, .call = decode_expose, .doc = "ports for other services" },
     { "networks", FIELD_CALL, .call = keep_networks, .doc = "\"default\" when left out" },
     { "depends_on", FIELD_CALL, .call = decode_depends_on,
@@ -344,7 +329,7 @@ const struct field service_fields[] = {
     { "stop_grace_period", FIELD_DURATION, AT(s.stop_grace_ms),
       .doc = "from the stop signal to SIGKILL, 10s" },
     { "hostname", FIELD_CALL, .call = decode_hostname, .doc = "the container's id" },
-    { "labels", FIELD_PAIRS, AT(s.labels), .doc = "for people and their tools" },
+    { "labels", FIELD_CALL, .call = decode_labels, .doc = "notes for people; nothing reads them" },
     { "container_name", FIELD_CALL, .call = decode_container_name,
       .doc = "an alias on the service's networks" },
     { "userns_mode", FIELD_CALL, .call = decode_userns_mode,
@@ -498,6 +483,18 @@ static void check_command(struct field_ctx *ctx, const struct service_draft *sd)
     field_hint(ctx, "add \"command\": [\"program\", \"argument\"]");
 }
 
+static void check_on_unhealthy(struct field_ctx *ctx, const struct service_draft *sd)
+{
+    const struct json *node = field_find(sd->node, "on_unhealthy");
+    const struct stack_draft *d = draft_of(ctx);
+    if (!node || sd->s.healthcheck.kind != STACK_PROBE_NONE || !decode_checks_host(d) ||
+        d->has_bad_health[sd->index])
+        return;
+    size_t mark = field_enter(ctx, "on_unhealthy");
+    field_no_effect(ctx, node->key_place, "", "the service has no healthcheck");
+    field_leave(ctx, mark);
+}
+
 static void sort_mounts(struct field_ctx *ctx, struct stack_service *s)
 {
     if (!s->mount_count)
@@ -526,6 +523,7 @@ void decode_service(struct stack_draft *d, size_t index)
     merge_deploy(ctx, &sd);
     check_root(ctx, &sd);
     check_command(ctx, &sd);
+    check_on_unhealthy(ctx, &sd);
     sort_mounts(ctx, &sd.s);
     d->stack->services[index] = sd.s;
 }

@@ -91,11 +91,6 @@ static void put_mounts(struct json_writer *w, const struct stack_service *s)
         put_text(w, "target", m->target);
         if (m->read_only)
             json_put_bool(w, "read_only", true);
-        if (m->create_source) {
-            json_begin_object(w, "bind");
-            json_put_bool(w, "create_host_path", true);
-            json_end_object(w);
-        }
         if (m->size_bytes || m->mode) {
             json_begin_object(w, "tmpfs");
             if (m->size_bytes)
@@ -120,7 +115,7 @@ static void put_ports(struct json_writer *w, const struct stack_service *s)
         if (p->published)
             json_put_u64(w, "published", p->published);
         put_text_or_none(w, "host_ip", p->host_ip);
-        json_put_string(w, "protocol", p->is_udp ? "udp" : "tcp");
+        json_put_string(w, "protocol", "tcp");
         json_end_object(w);
     }
     if (s->port_count)

@@ -123,7 +123,8 @@ const char *str_nearest(const char *s, const char *const *words, size_t count)
     if (n == 0 || n > NEAREST_WORD_MAX)
         return NULL;
     const char *best = NULL;
-    unsigned best_distance = n <= 3 ? 2 : (unsigned)(n / 3 + 2); /* exclusive */
+    /* Exclusive. Of a short word half would be another word: one mistake, none in a letter. */
+    unsigned best_distance = n <= 1 ? 1 : n <= 4 ? 2 : (unsigned)(n / 3 + 2);
     for (size_t i = 0; i < count; i++) {
         size_t m = strlen(words[i]);
         if (m == 0 || m > NEAREST_WORD_MAX)

@@ -15,7 +15,6 @@ static void init(struct http_reader *r, bool is_response, enum http_method metho
     /* One piece of a connection may hold a head, a body and the beginning of the next message. */
     buf_init(&r->in, HTTP_REPLY_MAX + 1);
     buf_init(&r->body, limit_bytes);
-    buf_init(&r->rest, limit_bytes + 2 * HTTP_REPLY_MAX);
 }
 
 void http_reader_init_request(struct http_reader *r, size_t limit_bytes)
@@ -32,10 +31,9 @@ void http_reader_done(struct http_reader *r)
 {
     buf_done(&r->in);
     buf_done(&r->body);
-    buf_done(&r->rest);
 }
 
-/* Body bytes; what is after the body goes to `rest`. */
+/* Body bytes; what is after the body is dropped. */
 static enum http_parsed take_body(struct http_reader *r, const char *data, size_t len)
 {
     for (;;) {
@@ -50,12 +48,7 @@ static enum http_parsed take_body(struct http_reader *r, const char *data, size_
                 return HTTP_PARSE_ERROR;
             }
             break;
-        case HTTP_BODY_END:
-            if (buf_add(&r->rest, data + used, len - used) < 0) {
-                r->body_too_large = true;
-                return HTTP_PARSE_ERROR;
-            }
-            return HTTP_PARSE_DONE;
+        case HTTP_BODY_END: return HTTP_PARSE_DONE;
         }
         data += used;
         len -= used;
@@ -120,17 +113,4 @@ enum http_parsed http_reader_end(struct http_reader *r)
         return HTTP_PARSE_DONE;
     r->error = HTTP_ERR_START_LINE;
     return HTTP_PARSE_ERROR;
-}
-
-enum http_parsed http_reader_next(struct http_reader *r)
-{
-    struct buf rest = r->rest;
-    buf_init(&r->rest, rest.limit_bytes);
-    buf_reset(&r->in);
-    buf_reset(&r->body);
-    r->has_head = false;
-    r->scan = (struct http_scan){ 0 };
-    enum http_parsed parsed = rest.len ? http_reader_feed(r, rest.data, rest.len) : HTTP_PARSE_MORE;
-    buf_done(&rest);
-    return parsed;
 }

@@ -5,14 +5,15 @@
  *
  *   struct http_reader r; http_reader_init(&r, LIMIT);
  *   while ((got = http_reader_feed(&r, bytes, n)) == HTTP_PARSE_MORE) read more;
- *   r.request / r.response, r.body.data, r.body.len; http_reader_next(&r) for the next message */
+ *   r.request / r.response, r.body.data, r.body.len
+ *
+ * One message per connection: bytes after it are dropped. */
 #include "runtime/base/buf.h"
 #include "supervisor/http/body.h"
 
 struct http_reader {
     struct buf in;   /* the head as received: stays put while the message is looked at */
     struct buf body; /* decoded payload */
-    struct buf rest; /* bytes of the next message */
     struct http_scan scan;
     struct http_body framing;
     enum http_error error;
@@ -35,5 +36,3 @@ void http_reader_done(struct http_reader *r);
 enum http_parsed http_reader_feed(struct http_reader *r, const void *data, size_t len);
 /* The peer closed: DONE when that ends the body legally, ERROR otherwise. */
 enum http_parsed http_reader_end(struct http_reader *r);
-/* Forgets the present message; bytes after it are kept and looked at: returns as feed does. */
-enum http_parsed http_reader_next(struct http_reader *r);

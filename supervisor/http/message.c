@@ -197,14 +197,6 @@ struct http_text http_value(const struct http_head *h, enum http_field f)
     return header ? header->value : (struct http_text){ "", 0 };
 }
 
-const struct http_header *http_find_name(const struct http_head *h, const char *name)
-{
-    for (size_t i = 0; i < h->header_count; i++)
-        if (http_text_is(h->headers[i].name, name))
-            return &h->headers[i];
-    return NULL;
-}
-
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';

@@ -140,8 +140,6 @@ static inline const struct http_header *http_find(const struct http_head *h, enu
 }
 /* The value, or an empty text. */
 struct http_text http_value(const struct http_head *h, enum http_field f);
-/* By name, case-insensitive: for fields that have no enum. */
-const struct http_header *http_find_name(const struct http_head *h, const char *name);
 
 bool http_text_eq(struct http_text a, const char *b); /* exact */
 bool http_text_is(struct http_text a, const char *b); /* ASCII case-insensitive */

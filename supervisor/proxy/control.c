@@ -4,11 +4,26 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
+
+enum {
+    /* Two rounds of everything, by what the kernel charges for a small message: man 7 socket
+     * SO_SNDBUF doubles it. */
+    CHANNEL_BYTES = (PROXY_LISTENERS_MAX + PROXY_DIRS_MAX + 1) * 2048,
+};
+
+void proxy_control_prepare(int channel)
+{
+    int bytes = CHANNEL_BYTES;
+    if (setsockopt(channel, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+        (void)setsockopt(channel, SOL_SOCKET, SO_SNDBUF, &bytes,
+                         sizeof(bytes)); /* what is allowed */
+}
 
 static int send_command(int channel, const struct proxy_command *c, int fd, struct err *e)
 {
@@ -27,22 +42,10 @@ int proxy_control_listen(int channel, const struct proxy_listener *l, int fd, st
     return send_command(channel, &c, fd, e);
 }
 
-int proxy_control_unlisten(int channel, uint32_t id, struct err *e)
-{
-    return send_command(channel,
-                        &(struct proxy_command){ .type = PROXY_COMMAND_UNLISTEN, .id = id }, -1, e);
-}
-
 int proxy_control_dir(int channel, uint32_t id, int fd, struct err *e)
 {
     return send_command(channel, &(struct proxy_command){ .type = PROXY_COMMAND_DIR, .id = id }, fd,
                         e);
-}
-
-int proxy_control_undir(int channel, uint32_t id, struct err *e)
-{
-    return send_command(channel, &(struct proxy_command){ .type = PROXY_COMMAND_UNDIR, .id = id },
-                        -1, e);
 }
 
 int proxy_control_table(int channel, const struct proxy_table *t, struct err *e)
@@ -80,7 +83,7 @@ int proxy_control_receive(int channel, struct proxy_report *out, struct err *e)
     if (n < 0)
         return err_sys(e, errno, "receive a report of the proxy");
     fd_close(&fd); /* a worker has none to give */
-    if (n != sizeof(r) || r.type < PROXY_REPORT_READY || r.type >= PROXY_REPORT_TYPE_COUNT_)
+    if (n != sizeof(r) || r.type < PROXY_REPORT_HELLO || r.type >= PROXY_REPORT_TYPE_COUNT_)
         return err_internal(e, "the proxy sent a malformed report of %zd bytes", n);
     r.name[sizeof(r.name) - 1] = '\0';
     r.text[sizeof(r.text) - 1] = '\0';

@@ -5,8 +5,8 @@
  * The keeper holds the engine's end, so that a worker outlives the engine and sees the end of file
  * only when the keeper is gone too: then it exits. A new engine, and a new worker, is brought up to
  * date by sending everything again (listeners, directories, table): all commands are idempotent.
- * Senders do not block on a non-blocking channel: -1 with e->errnum EAGAIN when the peer does not
- * read. fds given are borrowed. */
+ * Senders do not block on a non-blocking channel: -1 with e->errnum EAGAIN, and nothing sent, when
+ * the peer does not read: send everything again on its HELLO or later. fds given are borrowed. */
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -33,21 +33,24 @@ struct proxy_listener {
     const char *upstream; /* TCP: name in the table; HTTP: NULL */
 };
 
+/* Makes room for all commands of a stack while the worker still confines itself and does not read.
+ * For the engine's end of a new channel. */
+void proxy_control_prepare(int channel);
+
 /* engine → worker. All 0/-1. */
 /* FD: a listening TCP socket, non-blocking (it is shared by all workers). */
 must_check int proxy_control_listen(int channel, const struct proxy_listener *l, int fd,
                                     struct err *e);
-must_check int proxy_control_unlisten(int channel, uint32_t id, struct err *e);
 /* FD: a directory, O_PATH is enough. Files are served with what uid 65534 may read. */
 must_check int proxy_control_dir(int channel, uint32_t id, int fd, struct err *e);
-must_check int proxy_control_undir(int channel, uint32_t id, struct err *e);
 /* Encodes T into a sealed memfd and sends that. Answered by PROXY_REPORT_READY or _REJECTED. */
 must_check int proxy_control_table(int channel, const struct proxy_table *t, struct err *e);
 /* Stop accepting, finish what is in flight, exit 0 after DEADLINE_MS at the latest. */
 must_check int proxy_control_quit(int channel, uint32_t deadline_ms, struct err *e);
 
 enum proxy_report_type {
-    PROXY_REPORT_READY = 64, /* the table `generation` is in use; before it is acknowledged the
+    PROXY_REPORT_HELLO = 64, /* the worker reads its commands from now on; once, before others */
+    PROXY_REPORT_READY,      /* the table `generation` is in use; before it is acknowledged the
                                 worker accepts nothing */
     PROXY_REPORT_REJECTED,   /* the table could not be decoded: text */
     PROXY_REPORT_ENDPOINT,   /* could not connect to `endpoint` of `name`: errnum */
@@ -93,9 +96,7 @@ must_check int proxy_control_receive(int channel, struct proxy_report *out, stru
 /* The rest is the worker's. */
 enum proxy_command_type {
     PROXY_COMMAND_LISTEN = 1,
-    PROXY_COMMAND_UNLISTEN,
     PROXY_COMMAND_DIR,
-    PROXY_COMMAND_UNDIR,
     PROXY_COMMAND_TABLE,
     PROXY_COMMAND_QUIT,
     PROXY_COMMAND_TYPE_COUNT_

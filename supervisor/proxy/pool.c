@@ -93,9 +93,8 @@ struct view *view_ref(struct view *v)
     return v;
 }
 
-void view_put(struct worker *w, struct view *v)
+void view_put(struct view *v)
 {
-    (void)w;
     if (!v || --v->refs)
         return;
     for (size_t i = 0; i < v->table->upstream_count; i++) {
@@ -104,7 +103,7 @@ void view_put(struct worker *w, struct view *v)
         free(v->balances[i].endpoints);
     }
     free(v->balances);
-    proxy_table_put(v->table);
+    proxy_table_free(v->table);
     free(v);
 }
 
@@ -121,7 +120,7 @@ void view_retire(struct worker *w, struct view *v)
                 upstream_close(ep->idle);
         }
     }
-    view_put(w, v);
+    view_put(v);
     sweep(w);
 }
 
@@ -260,6 +259,16 @@ void upstream_release(struct upstream *u, uint32_t idle_ms)
     u->w->counters.upstream_idle_now++;
     loop_set_events(u->w->loop, &u->io, EPOLLIN);
     loop_timer_in_ms(u->w->loop, &u->timer, idle_ms);
+}
+
+int upstream_keep(struct upstream *u, const char *data, size_t len)
+{
+    char *in = malloc(len);
+    if (!in)
+        return -1;
+    u->in = memcpy(in, data, len);
+    u->in_len = (uint32_t)len;
+    return 0;
 }
 
 static void free_upstream(void *self)

@@ -330,8 +330,7 @@ static void build_index(struct proxy_table *t)
 
 int proxy_table_decode(const void *data, size_t len, struct proxy_table **out, struct err *e)
 {
-    auto_(proxy_table_put) struct proxy_table *t = mem_alloc(sizeof(*t));
-    t->refs = 1;
+    auto_(proxy_table_free) struct proxy_table *t = mem_alloc(sizeof(*t));
     if (len > PROXY_TABLE_MAX)
         return err_input(e, "the proxy table is larger than %d bytes", PROXY_TABLE_MAX);
     struct reader r = { .data = data, .len = len, .arena = &t->arena };
@@ -345,15 +344,9 @@ int proxy_table_decode(const void *data, size_t len, struct proxy_table **out, s
     return 0;
 }
 
-struct proxy_table *proxy_table_ref(struct proxy_table *t)
+void proxy_table_free(struct proxy_table *t)
 {
-    t->refs++;
-    return t;
-}
-
-void proxy_table_put(struct proxy_table *t)
-{
-    if (!t || --t->refs)
+    if (!t)
         return;
     arena_done(&t->arena);
     free(t);

@@ -72,17 +72,15 @@ struct proxy_table {
     struct proxy_route *routes;
     size_t route_count;
     struct proxy_index *index; /* NULL in the engine */
-    uint32_t refs;
 };
 
 /* Engine: appends the binary form to OUT. ERR_INPUT: over a limit, or an index out of range. */
 must_check int proxy_table_encode(const struct proxy_table *t, struct buf *out, struct err *e);
-/* Worker: a new table with one reference, or ERR_INPUT with the offset of what is wrong. */
+/* Worker: a new table, or ERR_INPUT with the offset of what is wrong. */
 must_check int proxy_table_decode(const void *data, size_t len, struct proxy_table **out,
                                   struct err *e);
-struct proxy_table *proxy_table_ref(struct proxy_table *t);
-void proxy_table_put(struct proxy_table *t); /* takes NULL; frees with the last reference */
-DEFINE_AUTO(proxy_table_put, struct proxy_table *);
+void proxy_table_free(struct proxy_table *t);
+DEFINE_AUTO(proxy_table_free, struct proxy_table *);
 
 /* The route of lower-case HOST (no port) and normalised PATH, NULL when there is none. The most
  * specific host that has a match wins (exact, wildcard by length, any), in it exact before the

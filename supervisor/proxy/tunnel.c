@@ -70,7 +70,7 @@ static void close_tunnel(struct tunnel *t, const char *cause)
     if (t->next)
         t->next->prev = t->prev;
     endpoint_put(t->endpoint);
-    view_put(w, t->view);
+    view_put(t->view);
     if (t->rec && cause)
         t->rec->cause = cause;
     record_end(w, t->rec);

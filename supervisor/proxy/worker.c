@@ -21,6 +21,7 @@ enum {
     REPORT_MS = 1000,
     NOFILE_WANTED = 65536,
     CLIENTS_MAX = 30000,
+    ACCEPT_RETRY_MS = 100,
 };
 
 /* Figures and small services */
@@ -84,6 +85,22 @@ static void set_accepting(struct worker *w, bool on)
         loop_set_events(w->loop, &l->io, on ? EPOLLIN : 0u);
 }
 
+static bool is_full(const struct worker *w)
+{
+    return w->counters.connections_now + w->counters.tunnels_now >= w->client_max;
+}
+
+static void accept_again(struct worker *w)
+{
+    if (!w->is_accepting && !w->is_draining && w->view && !is_full(w))
+        set_accepting(w, true);
+}
+
+static void on_accept_retry(void *self)
+{
+    accept_again(self);
+}
+
 static void stop_if_drained(struct worker *w)
 {
     if (w->is_draining && !w->clients_head && !w->tunnels)
@@ -92,8 +109,7 @@ static void stop_if_drained(struct worker *w)
 
 void worker_connection_ended(struct worker *w)
 {
-    if (!w->is_accepting && !w->is_draining && w->view)
-        set_accepting(w, true);
+    accept_again(w);
     stop_if_drained(w);
 }
 
@@ -112,11 +128,6 @@ static void format_address(const struct sockaddr_storage *from, char to[ADDRESS_
         memcpy(to, "-", 2);
 }
 
-static bool is_full(const struct worker *w)
-{
-    return w->counters.connections_now + w->counters.tunnels_now >= w->client_max;
-}
-
 static void on_listener(void *self, uint32_t events)
 {
     struct listener *l = self;
@@ -128,9 +139,12 @@ static void on_listener(void *self, uint32_t events)
         char address[ADDRESS_MAX];
         int fd = accept4(l->io.fd, (struct sockaddr *)&from, &size, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (fd < 0) {
-            /* Out of descriptors: the rest waits in the backlog until a connection ends. */
-            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            /* Out of descriptors or memory: the rest waits in the backlog until a connection ends
+             * here, or elsewhere, of which nobody tells. */
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
                 set_accepting(w, false);
+                loop_timer_in_ms(w->loop, &w->accept_timer, ACCEPT_RETRY_MS);
+            }
             return;
         }
         format_address(&from, address);
@@ -189,23 +203,18 @@ static int add_listener(struct worker *w, const struct proxy_command *c, int *fd
 
 /* Commands */
 
-static void set_directory(struct worker *w, uint32_t id, int fd)
+static void set_directory(struct worker *w, uint32_t id, int owned_fd)
 {
     for (size_t i = 0; i < w->directory_count; i++) {
         if (w->directories[i].id != id)
             continue;
         fd_close(&w->directories[i].fd);
-        if (fd >= 0)
-            w->directories[i].fd = fd;
-        else
-            w->directories[i] = w->directories[--w->directory_count];
+        w->directories[i].fd = owned_fd;
         return;
     }
-    if (fd < 0)
-        return;
     w->directories = mem_grow(w->directories, &w->directory_cap, w->directory_count + 1,
                               sizeof(*w->directories));
-    w->directories[w->directory_count++] = (struct directory){ .id = id, .fd = fd };
+    w->directories[w->directory_count++] = (struct directory){ .id = id, .fd = owned_fd };
 }
 
 static void report(struct worker *w, uint32_t type, uint64_t generation, const struct err *e)
@@ -264,9 +273,7 @@ static void run_command(struct worker *w, const struct proxy_command *c, int *fd
         if (!w->is_draining && add_listener(w, c, fd, &e) < 0)
             log_err(LOG_ERROR, NULL, "proxy.listener_rejected", &e);
         break;
-    case PROXY_COMMAND_UNLISTEN: remove_listener(w, c->id); break;
     case PROXY_COMMAND_DIR: set_directory(w, c->id, take_fd(fd)); break;
-    case PROXY_COMMAND_UNDIR: set_directory(w, c->id, -1); break;
     case PROXY_COMMAND_TABLE: set_table(w, c, *fd); break;
     case PROXY_COMMAND_QUIT: begin_drain(w, c->deadline_ms); break;
     case PROXY_COMMAND_TYPE_COUNT_: break;
@@ -335,6 +342,7 @@ static int worker_init(struct worker *w, struct err *e)
     w->head_out = mem_alloc(HEAD_OUT_BYTES);
     loop_timer_init(&w->report_timer, on_report, w, "report");
     loop_timer_init(&w->quit_timer, on_quit_deadline, w, "quit");
+    loop_timer_init(&w->accept_timer, on_accept_retry, w, "accept retry");
     if (fd_set_nonblock(w->control_fd) < 0)
         return err_sys(e, errno, "make the control channel non-blocking");
     return loop_add_fd(w->loop, &w->control, w->control_fd, EPOLLIN, on_control, w, "control", e);
@@ -374,6 +382,7 @@ int proxy_worker_main(int argc, char **argv)
         return err_exit_code(&e);
     }
     log_event(LOG_INFO, NULL, "proxy.started", "clients_max=%zu", w->client_max);
+    report(w, PROXY_REPORT_HELLO, 0, NULL);
     int code = loop_run(w->loop);
     worker_done(w);
     return code;

@@ -3,7 +3,8 @@
  *
  *   worker.c   start, control channel, listeners, drain
  *   client.c   a client connection: reads heads, writes answers, keep-alive
- *   exchange.c one request forwarded to an upstream and its response back
+ *   exchange.c one request forwarded to an upstream and its response back (with request.c,
+ *              response.c: see exchange.h)
  *   reply.c    answers of our own: errors, redirects
  *   files.c    answers from a directory
  *   tunnel.c   bytes both ways: upgraded connections and TCP listeners
@@ -68,7 +69,7 @@ static inline bool outgoing_is_empty(const struct outgoing *o)
     return o->at == o->len;
 }
 /* Writes the pieces, after what is pending; what does not go now is kept. -1: errno. *sent counts
- * what the kernel took of the pieces. */
+ * what the kernel took of the pieces: with -1 too, when there is no memory for the rest. */
 int outgoing_write(struct outgoing *o, int fd, struct iovec *pieces, int count, size_t *sent);
 int outgoing_flush(struct outgoing *o, int fd);
 /* Only keeps them. */
@@ -116,7 +117,7 @@ struct upstream { /* a connection to an endpoint */
 
 struct view *view_new(struct worker *w, struct proxy_table *owned_table);
 struct view *view_ref(struct view *v);
-void view_put(struct worker *w, struct view *v);
+void view_put(struct view *v);
 /* The view leaves service: idle connections of endpoints that only it had are closed. */
 void view_retire(struct worker *w, struct view *v);
 /* Next in turn, those that failed lately last. TRIED is a bit set by index (first 64). NULL: all
@@ -131,6 +132,8 @@ struct upstream *upstream_take(struct worker *w, struct endpoint *ep, bool check
 struct upstream *upstream_connect(struct worker *w, struct endpoint *ep);
 int endpoint_connect(const struct endpoint *ep); /* a connecting socket, or -1 with errno */
 void upstream_release(struct upstream *u, uint32_t idle_ms); /* into the pool */
+/* A part of a response head, until the rest comes; there is none yet. */
+int upstream_keep(struct upstream *u, const char *data, size_t len);
 void upstream_close(struct upstream *u);
 /* Hands out the fd, for a tunnel; the endpoint reference goes with it. */
 int upstream_detach(struct upstream *u);
@@ -297,6 +300,7 @@ struct worker {
     struct access_log log;
     struct loop_timer report_timer;
     struct loop_timer quit_timer;
+    struct loop_timer accept_timer;
     struct proxy_counters counters;
     struct proxy_counters reported;
     size_t client_max;

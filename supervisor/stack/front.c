@@ -290,6 +290,7 @@ static int send_listener(struct project *p, uint32_t index, struct err *e)
 void front_greet(struct project *p)
 {
     struct err e;
+    proxy_control_prepare(p->proxy.channel);
     for (uint32_t i = 0; i < p->listen_count; i++)
         if (send_listener(p, i, &e) < 0)
             log_err(LOG_ERROR, "proxy", "listener.not_sent", &e);
@@ -308,8 +309,9 @@ void front_quit(struct project *p)
 
 static void on_report(struct project *p, const struct proxy_report *report)
 {
-    (void)p;
-    if (report->type == PROXY_REPORT_REJECTED)
+    if (report->type == PROXY_REPORT_HELLO)
+        front_greet(p);
+    else if (report->type == PROXY_REPORT_REJECTED)
         log_event(LOG_ERROR, "proxy", "table.rejected", "generation=%llu text=%s",
                   (unsigned long long)report->generation, report->text);
     else if (report->type == PROXY_REPORT_ENDPOINT)

@@ -10,7 +10,7 @@ must_check int front_open(struct project *p, struct err *e);
 void front_close(struct project *p);
 /* Whether this stack needs a proxy at all. */
 bool front_is_needed(const struct project *p);
-/* Everything, to a proxy that has just been started. */
+/* Everything, to a proxy that says hello, or that an earlier engine started. */
 void front_greet(struct project *p);
 /* The present table. */
 void front_push(struct project *p);

@@ -255,10 +255,10 @@ static bool needs_prober(const struct project *p)
 static int open_workers(struct project *p, const struct replay *replay, struct err *e)
 {
     p->proxy.name = "proxy";
-    p->proxy.on_ready = front_greet;
+    p->proxy.on_resumed = front_greet; /* a new one says hello */
     p->proxy.on_message = front_on_message;
     p->prober.name = "prober";
-    p->prober.on_ready = probe_on_prober_lost; /* what was in flight is asked again */
+    p->prober.on_resumed = probe_on_prober_lost; /* what was in flight is asked again */
     p->prober.on_message = probe_on_reply;
     p->prober.on_lost = probe_on_prober_lost;
     if (front_is_needed(p) && open_worker(&p->proxy, replay, e) < 0)

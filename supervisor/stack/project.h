@@ -84,7 +84,7 @@ struct service_state {
 struct worker {
     struct project *project;
     const char *name; /* "proxy": its verb is "@proxy", its log that of a service of this name */
-    void (*on_ready)(struct project *p);   /* it was started: bring it up to date */
+    void (*on_resumed)(struct project *p); /* taken over from an earlier engine */
     void (*on_message)(struct project *p); /* its channel can be read */
     void (*on_lost)(struct project *p);    /* it died; may be NULL */
     uint64_t tag;                          /* 0: not running */

@@ -121,7 +121,6 @@ int worker_start(struct worker *w, struct err *e)
     p->journal_dirty = true;
     if (children_spawn(p->children, w->tag, argv, envp, fds, ARRAY_LEN(fds), on_end, w, e) < 0)
         return err_wrap(e, "start the %s", w->name);
-    w->on_ready(p);
     return 0;
 }
 
@@ -140,7 +139,7 @@ int worker_resume(struct worker *w, bool is_alive)
     if (watch(w, &e) < 0)
         return -1;
     children_adopt(w->project->children, w->tag, on_end, w);
-    w->on_ready(w->project);
+    w->on_resumed(w->project);
     return 0;
 }
 

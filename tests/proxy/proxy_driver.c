@@ -6,7 +6,6 @@
  * spawn [PROGRAM]              starts a worker (this program, or PROGRAM @proxy); "ok PID"
  * kill                         SIGKILL to the worker
  * listen ID http|tcp [UPSTREAM]  a port of 127.0.0.1, kept open here; "ok PORT"
- * unlisten ID
  * dir ID PATH
  * upstream NAME SERVICE WHY [IPV4:PORT:INSTANCE…]   (WHY: "-" for none, '_' for spaces)
  * route KEY=VALUE…             kind=files|upstream host= path= exact=1 strip=1 upstream=NAME dir=ID
@@ -82,6 +81,23 @@ static int receive(struct driver *d, uint32_t type, struct proxy_report *r, stru
     }
 }
 
+/* Everything, once the worker says that it listens. */
+static int greet(struct driver *d, struct err *e)
+{
+    struct proxy_report r;
+    if (receive(d, PROXY_REPORT_HELLO, &r, e) < 0)
+        return -1;
+    for (size_t i = 0; i < d->listener_count; i++)
+        if (proxy_control_listen(d->channel, &d->listeners[i].l, d->listeners[i].fd, e) < 0)
+            return -1;
+    for (size_t i = 0; i < d->dir_count; i++)
+        if (proxy_control_dir(d->channel, d->dirs[i].id, d->dirs[i].fd, e) < 0)
+            return -1;
+    if (d->last.generation && proxy_control_table(d->channel, &d->last, e) < 0)
+        return -1;
+    return 0;
+}
+
 static int spawn(struct driver *d, const char *program, struct err *e)
 {
     int pair[2];
@@ -102,15 +118,8 @@ static int spawn(struct driver *d, const char *program, struct err *e)
     if (d->channel >= 0)
         close(d->channel);
     d->channel = pair[0];
-    for (size_t i = 0; i < d->listener_count; i++)
-        if (proxy_control_listen(d->channel, &d->listeners[i].l, d->listeners[i].fd, e) < 0)
-            return -1;
-    for (size_t i = 0; i < d->dir_count; i++)
-        if (proxy_control_dir(d->channel, d->dirs[i].id, d->dirs[i].fd, e) < 0)
-            return -1;
-    if (d->last.generation && proxy_control_table(d->channel, &d->last, e) < 0)
-        return -1;
-    return 0;
+    proxy_control_prepare(d->channel);
+    return greet(d, e);
 }
 
 static int do_listen(struct driver *d, char **w, size_t n, struct err *e)
@@ -272,9 +281,6 @@ static int run(struct driver *d, char **w, size_t n, struct err *e)
     if (str_eq(w[0], "kill")) {
         (void)kill(d->pid, SIGKILL);
         (void)wait_worker(d);
-    } else if (str_eq(w[0], "unlisten") && n == 2) {
-        if (proxy_control_unlisten(d->channel, (uint32_t)strtoul(w[1], NULL, 10), e) < 0)
-            return -1;
     } else if (str_eq(w[0], "dir") && n == 3) {
         int fd = open(w[2], O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)

@@ -1,6 +1,7 @@
 """The worker as a process: confinement, replacement, drain, broken commands."""
 import os
 import socket
+import subprocess
 import threading
 
 from backends import answer
@@ -89,13 +90,22 @@ def test_nothing_is_accepted_before_the_first_table(proxy, backend):
         assert early.read_response().status == 200
 
 
-def test_listener_is_dropped_and_other_stays(proxy, web):
-    second = proxy.listen(2, "http")
-    with proxy.connect(second) as c:
-        assert c.request("GET", "/").status == 200
-        proxy.command("unlisten 2")
-        assert c.request("GET", "/").status == 200
-    assert proxy.get("/").status == 200
+def limit_files(pid, limit):
+    """As the worker's own user: root may lack CAP_SYS_RESOURCE."""
+    subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={limit}:"], check=True, user=65534, group=65534,
+                   extra_groups=[])
+
+
+def test_accepting_goes_on_when_descriptors_come_back_from_elsewhere(proxy, web, wait_for):
+    with open(f"/proc/{proxy.pid}/limits") as limits:
+        before = next(line.split()[3] for line in limits if line.startswith("Max open files"))
+    slept = int(status_of(proxy.pid)["voluntary_ctxt_switches"])
+    limit_files(proxy.pid, 3)
+    with proxy.connect() as c:
+        c.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        wait_for(lambda: int(status_of(proxy.pid)["voluntary_ctxt_switches"]) >= slept + 2)  # it tried, and again
+        limit_files(proxy.pid, before)
+        assert c.read_response().status == 200
 
 
 def test_many_connections_at_once(proxy, web):

@@ -65,6 +65,27 @@ def test_a_linked_proc_or_sys(either, victim, tmp_path):
     assert done.returncode == 1 and victim in done.stderr
 
 
+@pytest.mark.parametrize("kind", ["proc", "sysfs"])
+@pytest.mark.parametrize("destination", ["/link/", "/link//", "/parent/inner", "/parent/inner/", "/dangling/inner"])
+def test_proc_and_sysfs_behind_a_link(either, kind, destination):
+    """CVE-2019-19921: a slash at the end, or a link on the way."""
+    os.makedirs(os.path.join(either.rootfs, "elsewhere/inner"))
+    link(either, "/link", "/elsewhere")
+    link(either, "/parent", "/elsewhere")
+    link(either, "/dangling", "/nowhere")
+    for mount in either.config["mounts"]:
+        if mount["type"] == kind:
+            mount["destination"] = destination
+    line = either.error()
+    assert f"mounts: {destination} is not a directory in the root file system" in line
+    assert not os.path.exists(os.path.join(either.rootfs, "nowhere"))
+
+
+def test_proc_and_sysfs_below_directories_that_are_made(container):
+    container.mount("/a/b/proc/", type="proc", source="proc").mount("/a/sys", type="sysfs", source="sysfs")
+    assert container.shell("cat /a/b/proc/1/comm; ls -d /a/sys/kernel").output() == "sh\n/a/sys/kernel\n"
+
+
 def test_mount_targets_stay_beneath_the_root(container, tmp_path):
     """CVE-2021-30465, CVE-2024-45310, CVE-2019-18837: a link of the image that leads out."""
     outside = tmp_path / "outside"

@@ -1,6 +1,7 @@
 """`exec`: a further process in a running container."""
 import json
 import os
+import resource
 import subprocess
 
 import pytest
@@ -75,6 +76,25 @@ def test_detached_with_a_pid_file(sleeper, wait_for):
     with open(f"/proc/{pid}/cmdline") as file:
         assert file.read().startswith("sleep")
     assert pid in json.loads(sleeper.call("ps", "--format", "json", sleeper.id).stdout)
+
+
+def test_a_detached_one_without_its_pid_file_is_ended(sleeper):
+    done = sleeper.exec("sleep", "1234", options=("--detach", "--pid-file", "/no/such/directory/pid"))
+    assert done.returncode == 255 and "/no/such/directory" in done.stderr
+    assert "sleep 1234" not in sleeper.call("ps", sleeper.id).stdout
+
+
+def test_limits_above_the_callers(sleeper):
+    """The child is in the user namespace when it sets them, and has no say there."""
+    with open("/proc/self/status") as file:
+        effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+    if not effective >> 24 & 1:
+        pytest.skip("needs CAP_SYS_RESOURCE")
+    path = process_file(sleeper, args=["sh", "-c", "ulimit -H -n"],
+                        rlimits=[{"type": "RLIMIT_NOFILE", "soft": 512, "hard": 512}])
+    done = sleeper.call("exec", "--process", path, sleeper.id,
+                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256)))
+    assert (done.returncode, done.stdout) == (0, "512\n"), done.stderr
 
 
 def test_what_is_not_found_has_the_words_clients_look_for(sleeper):

@@ -39,6 +39,21 @@ def test_what_is_not_found_is_told(with_init):
     assert "executable file not found in $PATH" in with_init.error()
 
 
+def test_it_keeps_no_rights_but_to_send_signals(with_init, wait_for):
+    with_init.config["process"]["user"] = {"uid": 1000, "gid": 1000}
+    with_init.shell("trap 'exit 7' USR1; echo ready; while :; do sleep 0.1; done").created().start()
+    wait_for(lambda: with_init.log() == "ready\n", what="the trap of the program")
+
+    def rights():
+        with open(f"/proc/{with_init.state()['pid']}/status") as file:
+            fields = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
+        return [int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs")]
+
+    wait_for(lambda: rights() == [0, 1 << 5, 1 << 5, 1 << 5, 0, 1], what="CAP_KILL alone")
+    assert with_init.kill("USR1").returncode == 0
+    wait_for(lambda: with_init.status() == "stopped", what="the end of the program")
+
+
 def test_its_image_cannot_be_opened(with_init):
     """CVE-2019-5736."""
     with_init.config["process"]["user"] = {"uid": 0, "gid": 0}

@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import subprocess
 
 import pytest
 
@@ -44,6 +45,68 @@ def test_the_whole_life(either, wait_for):
     assert either.delete().returncode == 0
     assert either.call("state", either.id).returncode == 1
     assert either.cgroup_dirs() == []
+
+
+def test_run_by_a_parent_that_ignores_its_children(either, scratch):
+    done = either.shell("exit 5").run(preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+    assert (done.returncode, done.stderr) == (5, "")
+    assert os.listdir(os.path.join(scratch, "state")) == []
+
+
+@pytest.mark.parametrize("leaked", [(), (5, 9)])
+def test_what_waits_to_be_started_holds_no_files_of_the_host(either, wait_for, leaked):
+    def leak():
+        for fd in leaked:
+            os.dup2(0, fd)
+
+    either.shell("sleep 100").created("--preserve-fds", "0", preexec_fn=leak, close_fds=False)
+    folder = f"/proc/{either.state()['pid']}/fd"
+
+    def others():
+        return [os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder) if int(fd) > 2]
+
+    wait_for(lambda: len(others()) == 1 and others()[0].startswith("socket:"), what="the start socket alone")
+
+
+def test_a_preserved_file_waits_with_it(either, scratch):
+    path = os.path.join(scratch, "kept")
+    with open(path, "w"):
+        pass
+
+    def keep():
+        os.dup2(os.open(path, os.O_WRONLY), 3)
+
+    either.shell("echo through >&3").created("--preserve-fds", "1", preexec_fn=keep, close_fds=False)
+    assert os.readlink(f"/proc/{either.state()['pid']}/fd/3") == path
+
+
+def test_of_many_starts_one_succeeds(either, wait_for):
+    either.shell("echo once; sleep 100").created()
+    argv = [either.program, "--root", either.state_root, "start", either.id]
+    starts = [subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) for _ in range(6)]
+    ends = [(process.communicate(timeout=20)[1], process.returncode) for process in starts]
+    assert sorted(code for _, code in ends) == [0, 1, 1, 1, 1, 1], ends
+    assert all("not created" in line or "somebody else" in line for line, code in ends if code)
+    wait_for(lambda: either.log() == "once\n", what="the program's output")
+
+
+def test_a_start_that_reaches_nobody_is_an_error(either, wait_for):
+    """Stopped, the first process accepts nobody; its death resets the connection."""
+    either.shell("sleep 100").created()
+    pid = either.state()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+
+    def is_stopped():
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "T"
+
+    wait_for(is_stopped, what="its stop")
+    argv = [either.program, "--root", either.state_root, "start", either.id]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: "start.sock" not in " ".join(os.listdir(os.path.join(either.state_root, either.id))), what="its connection")
+        os.kill(pid, signal.SIGKILL)
+        line = process.communicate(timeout=20)[1]
+    assert process.returncode == 1 and f'start container "{either.id}"' in line
 
 
 def test_create_tells_the_pid_and_annotations(container, scratch):

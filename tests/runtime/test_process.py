@@ -63,6 +63,23 @@ def test_the_working_directory(either):
     assert either.shell("pwd").output() == "/etc\n"
 
 
+def test_a_working_directory_that_is_missing_is_made(container):
+    container.config["process"]["cwd"] = "/made"
+    assert container.shell("pwd").output() == "/made\n"
+
+
+@pytest.mark.parametrize("cwd, reason", [("/etc/passwd", "not a directory"), ("/loop", "too many levels of symbolic links"),
+                                         ("/loop/inner", "too many levels of symbolic links"),
+                                         ("/no/such", "no such file or directory"), ("/closed", "permission denied")])
+def test_a_working_directory_that_cannot_be_entered(userns, cwd, reason):
+    """None of these may end in the root directory instead."""
+    os.symlink("loop", os.path.join(userns.rootfs, "loop"))
+    os.mkdir(os.path.join(userns.rootfs, "closed"), 0o700)
+    userns.config["process"]["cwd"] = cwd
+    line = userns.error()
+    assert f"process.cwd: enter {cwd}" in line and reason in line.lower()
+
+
 def test_resource_limits(either):
     hard = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 512)
     either.config["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 64, "hard": hard},

@@ -27,7 +27,8 @@ static const char stack_text[] =
     " \"app\", \"pids_limit\": -1, \"environment\": [\"PATH=/bin\", \"HOME=/home/me\"], \"volumes\": [\"data:/tmp\"]},"
     "\"raw\": {\"rootfs\": \"host\", \"command\": \"x\", \"userns_mode\": \"host\", \"security_opt\": [\"seccomp=unconfined\","
     " \"no-new-privileges:false\"], \"cap_drop\": [\"ALL\"], \"cap_add\": [\"NET_BIND_SERVICE\"], \"tmpfs\": \"/var\"},"
-    "\"all\": {\"rootfs\": \"host\", \"command\": \"x\", \"cap_add\": [\"ALL\"], \"cap_drop\": [\"SYS_ADMIN\"]}},"
+    "\"all\": {\"rootfs\": \"host\", \"command\": \"x\", \"cap_add\": [\"ALL\"], \"cap_drop\": [\"SYS_ADMIN\"]},"
+    "\"admin\": {\"rootfs\": \"host\", \"command\": \"x\", \"cap_add\": [\"SYS_ADMIN\"]}},"
     "\"volumes\": {\"data\": {}}}";
 
 static const char *const volume_paths[] = { "/var/lib/svc/volumes/notes_data" };
@@ -129,6 +130,12 @@ static bool has_namespace(const struct fixture *f, const char *type)
     return false;
 }
 
+/* The limit of further user namespaces; NULL when none is set. */
+static const char *max_user_namespaces(const struct fixture *f)
+{
+    return json_find_string(at(f, "linux.sysctl"), "user.max_user_namespaces", NULL);
+}
+
 /* All of it but the seccomp profile, which has a test and a table of its own. The golden file is
  * rewritten with UPDATE_GOLDEN=1. */
 static void a_small_service_is_the_golden_file(void **state)
@@ -172,6 +179,7 @@ static void root_uses_what_it_may_have(void **state)
     assert_int_equal(at(&f, "process.capabilities.ambient")->item_count, 0);
     assert_false(has_item(at(&f, "process.capabilities.bounding"), "CAP_NET_RAW"));
     assert_true(at(&f, "process.noNewPrivileges")->boolean);
+    assert_string_equal(max_user_namespaces(&f), "0");
     assert_true(at(&f, "linux.seccomp.syscalls")->item_count > 3);
     assert_string_equal(json_find_string(at(&f, "linux.seccomp"), "defaultAction", ""),
                         "SCMP_ACT_ERRNO");
@@ -180,6 +188,11 @@ static void root_uses_what_it_may_have(void **state)
     compile(&f, "all", &facts);
     assert_int_equal(at(&f, "process.capabilities.effective")->item_count, 40);
     assert_false(has_item(at(&f, "process.capabilities.effective"), "CAP_SYS_ADMIN"));
+    assert_string_equal(max_user_namespaces(&f), "0");
+    done(&f);
+    compile(&f, "admin", &facts);
+    assert_true(has_item(at(&f, "process.capabilities.bounding"), "CAP_SYS_ADMIN"));
+    assert_null(max_user_namespaces(&f));
     done(&f);
 }
 
@@ -235,6 +248,7 @@ static void the_host_user_namespace_has_no_maps(void **state)
     struct fixture f;
     struct compile_facts facts = facts_of("notes-raw-1");
     compile(&f, "raw", &facts);
+    assert_null(max_user_namespaces(&f)); /* it would be the machine's limit */
     assert_false(has_namespace(&f, "user"));
     assert_true(has_namespace(&f, "network"));
     assert_null(at(&f, "linux.uidMappings"));

@@ -94,7 +94,7 @@ static void good_values_are_stored(void **state)
         " \"wait\": \"1m\", \"size\": \"2k\", \"list\": [\"a\", 5], \"pairs\": {\"a\": 1, \"b\": null,"
         " \"c\": true}, \"choice\": \"second\", \"inner\": {\"port\": \"80\"}, \"x-ours\": 1,"
         " \"nullable\": null, \"label\": {}, \"x-other\": [1]}",
-        &t, &a, "");
+        &t, &a, "1:233: warning: label: is accepted and has no effect here: for people\n");
     assert_string_equal(t.name, "n");
     assert_string_equal(t.text, "1.50");
     assert_true(t.flag);

@@ -50,6 +50,13 @@ static void the_nearest_word_is_a_typing_mistake_away(void **state)
     assert_string_equal(str_nearest("prots", words, ARRAY_LEN(words)), "ports");
     assert_null(str_nearest("healthcheck", words, ARRAY_LEN(words)));
     assert_null(str_nearest("", words, ARRAY_LEN(words)));
+    static const char *const short_words[] = { "BPF", "KILL", "as", "x" };
+    assert_null(str_nearest("FOO", short_words, ARRAY_LEN(short_words)));
+    assert_null(str_nearest("FILE", short_words, ARRAY_LEN(short_words)));
+    assert_null(str_nearest("y", short_words, ARRAY_LEN(short_words)));
+    assert_string_equal(str_nearest("KIL", short_words, ARRAY_LEN(short_words)), "KILL");
+    assert_string_equal(str_nearest("KLIL", short_words, ARRAY_LEN(short_words)), "KILL");
+    assert_string_equal(str_nearest("BFP", short_words, ARRAY_LEN(short_words)), "BPF");
 }
 
 static void copies_fit_or_are_refused(void **state)

@@ -46,7 +46,7 @@ static struct proxy_table *copy(void)
 static void test_round_trip(void **state)
 {
     (void)state;
-    auto_(proxy_table_put) struct proxy_table *t = copy();
+    auto_(proxy_table_free) struct proxy_table *t = copy();
     assert_int_equal(t->generation, 42);
     assert_int_equal(t->upstream_count, 2);
     assert_memory_equal(t->upstreams[0].endpoints, endpoints, sizeof(endpoints));
@@ -86,7 +86,7 @@ static void test_find(void **state)
         { "x", "/static", 7 },
         { "x", "/static/a", 7 },
     };
-    auto_(proxy_table_put) struct proxy_table *t = copy();
+    auto_(proxy_table_free) struct proxy_table *t = copy();
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct proxy_route *r = proxy_table_find(t, cases[i].host, strlen(cases[i].host),
                                                        cases[i].path, strlen(cases[i].path));
@@ -106,7 +106,7 @@ static void test_no_route(void **state)
     auto_buf struct buf b;
     buf_init(&b, PROXY_TABLE_MAX);
     assert_int_equal(proxy_table_encode(&t, &b, &e), 0);
-    auto_(proxy_table_put) struct proxy_table *out = NULL;
+    auto_(proxy_table_free) struct proxy_table *out = NULL;
     assert_int_equal(proxy_table_decode(b.data, b.len, &out, &e), 0);
     assert_null(proxy_table_find(out, "x", 1, "/", 1));
     assert_non_null(proxy_table_find(out, "x", 1, "/a", 2));
@@ -133,7 +133,7 @@ static void test_damage(void **state)
         static const unsigned char values[] = { 0, 1, 0x7f, 0xff };
         char kept = b.data[i];
         for (size_t v = 0; v < sizeof(values); v++) {
-            auto_(proxy_table_put) struct proxy_table *out = NULL;
+            auto_(proxy_table_free) struct proxy_table *out = NULL;
             b.data[i] = (char)values[v];
             if (proxy_table_decode(b.data, b.len, &out, &e) == 0)
                 (void)proxy_table_find(out, "a.shop.example", 14, "/deep/x", 7);
@@ -161,7 +161,7 @@ static void test_long_paths_are_cheap(void **state)
 {
     (void)state;
     static char path[8000];
-    auto_(proxy_table_put) struct proxy_table *t = copy();
+    auto_(proxy_table_free) struct proxy_table *t = copy();
     for (size_t i = 0; i < sizeof(path); i++)
         path[i] = i % 2 ? 'a' : '/';
     assert_ptr_equal(proxy_table_find(t, "x", 1, path, sizeof(path)), &t->routes[0]);
