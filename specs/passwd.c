@@ -84,7 +84,7 @@ static bool has_member(struct piece members, struct piece name)
 
 static void add_groups(const char *group, struct piece name, struct passwd_ids *out)
 {
-    struct piece fields[FIELDS_MAX];
+    struct piece fields[FIELDS_MAX] = { { 0 } };
     size_t count;
     uint32_t gid;
     while ((group = next_line(group, fields, &count)) != NULL) {
@@ -102,7 +102,7 @@ static bool is_number(const char *s)
 
 int passwd_find_group(const char *name, const char *group, uint32_t *gid, struct err *e)
 {
-    struct piece fields[FIELDS_MAX];
+    struct piece fields[FIELDS_MAX] = { { 0 } };
     size_t count;
     uint64_t id;
     if (is_number(name)) {
@@ -120,7 +120,7 @@ int passwd_find_group(const char *name, const char *group, uint32_t *gid, struct
 static int set_user(const char *name, const char *passwd, const char *group, bool has_group,
                     struct passwd_ids *out, struct err *e)
 {
-    struct piece fields[FIELDS_MAX];
+    struct piece fields[FIELDS_MAX] = { { 0 } };
     uint64_t uid = 0;
     bool by_id = is_number(name);
     if (by_id && str_to_u64(name, ID_LIMIT, &uid) < 0)
@@ -158,7 +158,7 @@ int passwd_find(const char *who, const char *passwd, const char *group, struct p
 
 int passwd_home(const char *passwd, uint32_t uid, char *to, size_t size)
 {
-    struct piece fields[FIELDS_MAX];
+    struct piece fields[FIELDS_MAX] = { { 0 } };
     if (!find_user(passwd, NULL, uid, fields) || !fields[5].len || fields[5].len >= size)
         return -1;
     memcpy(to, fields[5].text, fields[5].len);
