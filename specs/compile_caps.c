@@ -5,6 +5,7 @@
 #include "specs/capability_names.h"
 #include "specs/compile_parts.h"
 #include "specs/seccomp_default.h"
+#include "specs/seccomp_names.h"
 
 static int mask_of(const struct strings *names, bool *has_all, uint64_t *out, struct err *e)
 {
@@ -65,31 +66,11 @@ static void put_names(struct json_writer *w, const char *key, const struct oci_s
     json_end_array(w);
 }
 
-static const char *const action_names[OCI_SECCOMP_ACTION_COUNT_] = {
-    [OCI_SECCOMP_KILL_THREAD] = "SCMP_ACT_KILL_THREAD",
-    [OCI_SECCOMP_KILL_PROCESS] = "SCMP_ACT_KILL_PROCESS",
-    [OCI_SECCOMP_TRAP] = "SCMP_ACT_TRAP",
-    [OCI_SECCOMP_ERRNO] = "SCMP_ACT_ERRNO",
-    [OCI_SECCOMP_TRACE] = "SCMP_ACT_TRACE",
-    [OCI_SECCOMP_ALLOW] = "SCMP_ACT_ALLOW",
-    [OCI_SECCOMP_LOG] = "SCMP_ACT_LOG",
-    [OCI_SECCOMP_NOTIFY] = "SCMP_ACT_NOTIFY",
-};
-static const char *const op_names[OCI_SECCOMP_OP_COUNT_] = {
-    [OCI_SECCOMP_NE] = "SCMP_CMP_NE",
-    [OCI_SECCOMP_LT] = "SCMP_CMP_LT",
-    [OCI_SECCOMP_LE] = "SCMP_CMP_LE",
-    [OCI_SECCOMP_EQ] = "SCMP_CMP_EQ",
-    [OCI_SECCOMP_GE] = "SCMP_CMP_GE",
-    [OCI_SECCOMP_GT] = "SCMP_CMP_GT",
-    [OCI_SECCOMP_MASKED_EQ] = "SCMP_CMP_MASKED_EQ",
-};
-
 static void put_rule(struct json_writer *w, const struct oci_seccomp_rule *rule)
 {
     json_begin_object(w, NULL);
     put_names(w, "names", &rule->names);
-    json_put_string(w, "action", action_names[rule->action]);
+    json_put_string(w, "action", seccomp_action_names[rule->action]);
     if (rule->has_errno)
         json_put_u64(w, "errnoRet", rule->errno_ret);
     if (rule->arg_count)
@@ -99,7 +80,7 @@ static void put_rule(struct json_writer *w, const struct oci_seccomp_rule *rule)
         json_put_u64(w, "index", rule->args[i].index);
         json_put_u64(w, "value", rule->args[i].value);
         json_put_u64(w, "valueTwo", rule->args[i].value_two);
-        json_put_string(w, "op", op_names[rule->args[i].op]);
+        json_put_string(w, "op", seccomp_op_names[rule->args[i].op]);
         json_end_object(w);
     }
     if (rule->arg_count)
@@ -115,7 +96,7 @@ void compile_put_seccomp(struct json_writer *w, const struct stack_service *s, u
         return;
     seccomp_default_resolve(&a, bounding, &profile);
     json_begin_object(w, "seccomp");
-    json_put_string(w, "defaultAction", action_names[profile.default_action]);
+    json_put_string(w, "defaultAction", seccomp_action_names[profile.default_action]);
     if (profile.has_default_errno)
         json_put_u64(w, "defaultErrnoRet", profile.default_errno_ret);
     if (profile.architectures.count)

@@ -3,6 +3,7 @@
 
 #include "runtime/base/str.h"
 #include "specs/oci_read.h"
+#include "specs/seccomp_names.h"
 
 /* Index of NAME in NAMES, -1 when it is not there. */
 static int find_name(const char *name, const char *const *names, size_t count)
@@ -258,32 +259,12 @@ int oci_read_resources(const struct oci_reader *r, struct oci_resources *out)
 
 /* ---- seccomp ---- */
 
-static const char *const action_names[OCI_SECCOMP_ACTION_COUNT_] = {
-    [OCI_SECCOMP_KILL_THREAD] = "SCMP_ACT_KILL_THREAD",
-    [OCI_SECCOMP_KILL_PROCESS] = "SCMP_ACT_KILL_PROCESS",
-    [OCI_SECCOMP_TRAP] = "SCMP_ACT_TRAP",
-    [OCI_SECCOMP_ERRNO] = "SCMP_ACT_ERRNO",
-    [OCI_SECCOMP_TRACE] = "SCMP_ACT_TRACE",
-    [OCI_SECCOMP_ALLOW] = "SCMP_ACT_ALLOW",
-    [OCI_SECCOMP_LOG] = "SCMP_ACT_LOG",
-    [OCI_SECCOMP_NOTIFY] = "SCMP_ACT_NOTIFY",
-};
-static const char *const op_names[OCI_SECCOMP_OP_COUNT_] = {
-    [OCI_SECCOMP_NE] = "SCMP_CMP_NE",
-    [OCI_SECCOMP_LT] = "SCMP_CMP_LT",
-    [OCI_SECCOMP_LE] = "SCMP_CMP_LE",
-    [OCI_SECCOMP_EQ] = "SCMP_CMP_EQ",
-    [OCI_SECCOMP_GE] = "SCMP_CMP_GE",
-    [OCI_SECCOMP_GT] = "SCMP_CMP_GT",
-    [OCI_SECCOMP_MASKED_EQ] = "SCMP_CMP_MASKED_EQ",
-};
-
 static int read_action(const struct oci_reader *r, const char *key, enum oci_seccomp_action *out)
 {
     const char *name = NULL;
     if (oci_read_string(r, key, &name) < 0)
         return -1;
-    int action = find_name(name, action_names, OCI_SECCOMP_ACTION_COUNT_);
+    int action = find_name(name, seccomp_action_names, OCI_SECCOMP_ACTION_COUNT_);
     if (str_eq(name, "SCMP_ACT_KILL"))
         action = OCI_SECCOMP_KILL_THREAD;
     if (action < 0)
@@ -314,7 +295,7 @@ static int read_args(const struct oci_reader *rule, struct oci_seccomp_rule *out
             oci_read_u64(&r, "valueTwo", &out->args[i].value_two) < 0 ||
             oci_read_string(&r, "op", &op) < 0)
             return -1;
-        int found = find_name(op, op_names, OCI_SECCOMP_OP_COUNT_);
+        int found = find_name(op, seccomp_op_names, OCI_SECCOMP_OP_COUNT_);
         if (found < 0)
             return oci_bad(&r, "op", json_find(r.obj, "op"), "unknown operator \"%s\"",
                            op ? op : "");

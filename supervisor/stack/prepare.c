@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
-#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/str.h"
 #include "specs/compile.h"
@@ -250,20 +249,4 @@ int prepare_replica(struct replica *r, struct err *e)
     if (own_new_volumes(r, e) < 0 || write_etc(r, dir_fd, e) < 0)
         return -1;
     return write_config(r, dir_fd, e);
-}
-
-void prepare_remove_replica(struct replica *r)
-{
-    char path[PATH_LIMIT];
-    prepare_bundle_path(r, path, sizeof(path));
-    struct err e;
-    if (fd_remove_tree(r->project->run_fd, path) < 0) {
-        err_sys_(&e, errno, "remove %s/%s", r->project->run_dir, path);
-        log_err(LOG_WARN, r->service->name, "bundle.left", &e);
-    }
-    (void)snprintf(path, sizeof(path), "layers/%s", r->id);
-    if (fd_remove_tree(r->project->state_fd, path) < 0) {
-        err_sys_(&e, errno, "remove %s/%s", r->project->state_dir, path);
-        log_err(LOG_WARN, r->service->name, "layer.left", &e);
-    }
 }

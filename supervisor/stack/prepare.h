@@ -10,8 +10,5 @@
 must_check int prepare_stack(struct project *p, bool is_resumed, struct err *e);
 /* Resolves the user, writes hosts, hostname, resolv.conf and config.json for R. */
 must_check int prepare_replica(struct replica *r, struct err *e);
-/* Removes what prepare_replica made, the writable layer included. Errors are logged. */
-void prepare_remove_replica(struct replica *r);
-
 /* Relative to the run directory: "c/ID". */
 void prepare_bundle_path(const struct replica *r, char *path, size_t size);
