@@ -53,7 +53,7 @@ uses_supervisor/cli := supervisor/ctl supervisor/loop supervisor/http specs runt
 uses_supervisor := supervisor/keeper supervisor/cli supervisor/stack supervisor/proxy supervisor/health \
                    supervisor/logs supervisor/ctl supervisor/sandbox netns supervisor/loop \
                    supervisor/http specs runtime/base
-LIBS := -lseccomp -lyajl_s
+LIBS := -lseccomp -lyajl_s -lyaml
 
 # Fuzz targets: tests/fuzz/NAME_fuzz.c, its seeds in tests/fuzz/corpus/NAME/, the unit it feeds.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -247,7 +247,7 @@ worst: ## the ten longest functions and files
 
 # --- packages ----------------------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc make libc6-dev libseccomp-dev libyajl-dev
+PACKAGES_BUILD := gcc make libc6-dev libseccomp-dev libyajl-dev libyaml-dev
 PACKAGES_RUN := nftables redis-server gunicorn python3-flask python3-redis
 PACKAGES_TEST := libcmocka-dev python3-pytest python3-pytest-xdist clang-14 clang-format-14 clang-tidy-14 \
                  cppcheck busybox-static iproute2 curl procps strace

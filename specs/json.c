@@ -1,8 +1,6 @@
 #include "specs/json.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,21 +8,11 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
+#include "specs/json_build.h"
 #include "specs/utf8.h"
 
-enum {
-    DUPLICATES_SMALL = 16 /* objects up to this size are searched pairwise */
-};
-
-/* An open object or array; its items move into the arena when it ends. */
-struct frame {
-    struct json *node;
-    struct json **items;
-    size_t count, cap;
-};
-
 struct reader {
-    struct arena *arena;
+    struct json_builder build;
     const char *file;
     const char *text;
     size_t len;
@@ -35,14 +23,6 @@ struct reader {
     uint32_t line;
     size_t line_start;
     yajl_handle yajl;
-    struct frame frames[JSON_DEPTH_MAX];
-    size_t depth;
-    size_t node_count;
-    const char *key; /* of the member whose value comes next */
-    struct json_place key_place;
-    struct json *root;
-    struct json_place failed_at;
-    struct err *e;
 };
 
 static struct json_place place_at(struct reader *r, size_t offset)
@@ -65,19 +45,6 @@ static struct json_place place_at(struct reader *r, size_t offset)
         return place_at(r, offset);
     }
     return (struct json_place){ r->file, r->line, (uint32_t)(offset - r->line_start) + 1 };
-}
-
-static void fail_set(struct reader *r, struct json_place at, const char *fmt, ...)
-    printf_like(3, 4);
-static void fail_set(struct reader *r, struct json_place at, const char *fmt, ...)
-{
-    char what[256];
-    va_list ap;
-    va_start(ap, fmt);
-    (void)vsnprintf(what, sizeof(what), fmt, ap);
-    va_end(ap);
-    (void)err_input(r->e, "%s", what);
-    r->failed_at = at;
 }
 
 static bool is_between_tokens(char c)
@@ -103,31 +70,7 @@ static void token_done(struct reader *r)
 
 static struct json *node_new(struct reader *r, enum json_type type)
 {
-    struct json_place at = place_at(r, token_start(r));
-    if (r->node_count == JSON_NODES_MAX) {
-        fail_set(r, at, "more than %d values", JSON_NODES_MAX);
-        return NULL;
-    }
-    r->node_count++;
-    struct json *n = arena_alloc(r->arena, sizeof(*n));
-    if (!n) {
-        fail_set(r, at, "the document needs more than %zu bytes of memory", r->arena->limit_bytes);
-        return NULL;
-    }
-    n->type = type;
-    n->place = at;
-    n->key = r->key;
-    n->key_place = r->key_place;
-    r->key = NULL;
-    r->key_place = (struct json_place){ 0 };
-    if (r->depth == 0) {
-        r->root = n;
-        return n;
-    }
-    struct frame *top = &r->frames[r->depth - 1];
-    top->items = mem_grow(top->items, &top->cap, top->count + 1, sizeof(*top->items));
-    top->items[top->count++] = n;
-    return n;
+    return json_build_node(&r->build, type, place_at(r, token_start(r)));
 }
 
 static int scalar_new(struct reader *r, enum json_type type, bool boolean)
@@ -154,7 +97,7 @@ static int on_number(void *self, const char *text, size_t len)
 {
     struct reader *r = self;
     struct json *n = node_new(r, JSON_NUMBER);
-    if (!n || !(n->text = arena_strndup(r->arena, text, len)))
+    if (!n || !(n->text = json_build_text(&r->build, n->place, text, len)))
         return 0;
     n->text_len = len;
     token_done(r);
@@ -200,21 +143,18 @@ static const char *string_copy(struct reader *r, const unsigned char *s, size_t 
 {
     size_t start = token_start(r);
     if (memchr(s, '\0', len)) {
-        fail_set(r, place_at(r, start), "a string may not contain \\u0000");
+        (void)json_build_fail(&r->build, place_at(r, start), "a string may not contain \\u0000");
         return NULL;
     }
     const char *raw = r->text + start;
     size_t raw_len = yajl_get_bytes_consumed(r->yajl) - start;
     size_t lone = lone_surrogate(raw, raw_len);
     if (lone < raw_len) {
-        fail_set(r, place_at(r, start + lone), "%.6s is half of a surrogate pair", raw + lone);
+        (void)json_build_fail(&r->build, place_at(r, start + lone),
+                              "%.6s is half of a surrogate pair", raw + lone);
         return NULL;
     }
-    char *copy = arena_strndup(r->arena, (const char *)s, len);
-    if (!copy)
-        fail_set(r, place_at(r, start), "the document needs more than %zu bytes of memory",
-                 r->arena->limit_bytes);
-    return copy;
+    return json_build_text(&r->build, place_at(r, start), (const char *)s, len);
 }
 
 static int on_string(void *self, const unsigned char *s, size_t len)
@@ -233,94 +173,26 @@ static int on_string(void *self, const unsigned char *s, size_t len)
 static int on_key(void *self, const unsigned char *s, size_t len)
 {
     struct reader *r = self;
-    r->key = string_copy(r, s, len);
-    if (!r->key)
+    r->build.key = string_copy(r, s, len);
+    if (!r->build.key)
         return 0;
-    r->key_place = place_at(r, token_start(r));
+    r->build.key_place = place_at(r, token_start(r));
     token_done(r);
     return 1;
 }
 
 static int container_begin(struct reader *r, enum json_type type)
 {
-    if (r->depth == JSON_DEPTH_MAX) {
-        fail_set(r, place_at(r, token_start(r)), "nested deeper than %d levels", JSON_DEPTH_MAX);
+    if (json_build_begin(&r->build, type, place_at(r, token_start(r))) < 0)
         return 0;
-    }
-    struct json *n = node_new(r, type);
-    if (!n)
-        return 0;
-    struct frame *f = &r->frames[r->depth++];
-    f->node = n;
-    f->count = 0;
     token_done(r);
     return 1;
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-    const struct json *x = *(struct json *const *)a, *y = *(struct json *const *)b;
-    int order = strcmp(x->key, y->key);
-    if (order)
-        return order;
-    if (x->key_place.line != y->key_place.line)
-        return x->key_place.line < y->key_place.line ? -1 : 1;
-    return x->key_place.column < y->key_place.column ? -1
-                                                     : x->key_place.column > y->key_place.column;
-}
-
-static bool is_before(struct json_place a, struct json_place b)
-{
-    return a.line != b.line ? a.line < b.line : a.column < b.column;
-}
-
-/* The first member, in file order, whose key an earlier one has; *first is that earlier one. */
-static const struct json *duplicate_find(const struct frame *f, const struct json **first)
-{
-    if (f->count <= DUPLICATES_SMALL) {
-        for (size_t i = 1; i < f->count; i++)
-            for (size_t j = 0; j < i; j++)
-                if (strcmp(f->items[i]->key, f->items[j]->key) == 0) {
-                    *first = f->items[j];
-                    return f->items[i];
-                }
-        return NULL;
-    }
-    struct json **sorted = mem_alloc(f->count * sizeof(struct json *));
-    memcpy(sorted, f->items, f->count * sizeof(struct json *));
-    qsort(sorted, f->count, sizeof(struct json *), compare_keys);
-    const struct json *found = NULL;
-    for (size_t i = 1; i < f->count; i++)
-        if (strcmp(sorted[i - 1]->key, sorted[i]->key) == 0 &&
-            (!found || is_before(sorted[i]->key_place, found->key_place))) {
-            *first = sorted[i - 1];
-            found = sorted[i];
-        }
-    free(sorted);
-    return found;
-}
-
 static int container_end(struct reader *r)
 {
-    struct frame *f = &r->frames[r->depth - 1];
-    const struct json *first = NULL;
-    const struct json *again = f->node->type == JSON_OBJECT ? duplicate_find(f, &first) : NULL;
-    if (again) {
-        fail_set(r, again->key_place, "key \"%.80s\" is given twice (first at line %u)", again->key,
-                 first->key_place.line);
+    if (json_build_end(&r->build) < 0)
         return 0;
-    }
-    if (f->count) {
-        f->node->items = arena_alloc(r->arena, f->count * sizeof(struct json *));
-        if (!f->node->items) {
-            fail_set(r, f->node->place, "the document needs more than %zu bytes of memory",
-                     r->arena->limit_bytes);
-            return 0;
-        }
-        memcpy(f->node->items, f->items, f->count * sizeof(struct json *));
-        f->node->item_count = f->count;
-    }
-    r->depth--;
     token_done(r);
     return 1;
 }
@@ -411,15 +283,17 @@ static void syntax_end(struct reader *r)
 {
     size_t at = token_start(r);
     if (at < r->len && r->text[at] == '"')
-        fail_set(r, place_at(r, at), "the string that begins here has no closing quote");
+        (void)json_build_fail(&r->build, place_at(r, at),
+                              "the string that begins here has no closing quote");
     else if (at < r->len)
-        fail_set(r, place_at(r, at), "the file ends inside of a value");
-    else if (r->depth > 0) {
-        const struct json *open = r->frames[r->depth - 1].node;
-        fail_set(r, place_at(r, r->len), "the file ends inside of the %s that begins at line %u",
-                 json_type_name(open->type), open->place.line);
+        (void)json_build_fail(&r->build, place_at(r, at), "the file ends inside of a value");
+    else if (r->build.depth > 0) {
+        const struct json *open = r->build.frames[r->build.depth - 1].node;
+        (void)json_build_fail(&r->build, place_at(r, r->len),
+                              "the file ends inside of the %s that begins at line %u",
+                              json_type_name(open->type), open->place.line);
     } else
-        fail_set(r, place_at(r, r->len), "the file is empty");
+        (void)json_build_fail(&r->build, place_at(r, r->len), "the file is empty");
 }
 
 static void syntax_set(struct reader *r, size_t consumed)
@@ -443,9 +317,9 @@ static void syntax_set(struct reader *r, size_t consumed)
     char c = at < r->len ? r->text[at] : '\0';
     if ((c == '}' || c == ']') && has_comma_before(r, at))
         what = "the comma before this bracket is one too many";
-    fail_set(r, place_at(r, at), "%s", what);
+    (void)json_build_fail(&r->build, place_at(r, at), "%s", what);
     if (c == '\'' || (c >= 'A' && c <= 'z' && strstr(text, "json text")))
-        err_hint(r->e, "names and strings stand in double quotes");
+        err_hint(r->build.e, "names and strings stand in double quotes");
     yajl_free_error(r->yajl, said);
 }
 
@@ -483,8 +357,7 @@ static int read_all(struct reader *r)
     if (status == yajl_status_error)
         syntax_set(r, consumed);
     yajl_free(r->yajl);
-    for (size_t i = 0; i < JSON_DEPTH_MAX; i++)
-        free(r->frames[i].items);
+    json_build_done(&r->build);
     return status == yajl_status_ok ? 0 : -1;
 }
 
@@ -497,25 +370,25 @@ int json_parse_placed(struct arena *a, const char *file, const char *text, size_
         len -= 3;
     }
     struct reader *r = mem_alloc(sizeof(*r));
-    r->arena = a;
+    r->build.arena = a;
     r->file = file ? arena_strdup(a, file) : NULL;
     r->text = text;
     r->len = len;
     r->line = 1;
-    r->e = e;
+    r->build.e = e;
     int rc = -1;
     size_t bad = len > JSON_BYTES_MAX ? len : utf8_check(text, len);
     if (len > JSON_BYTES_MAX)
-        fail_set(r, place_at(r, JSON_BYTES_MAX), "the document is larger than %d bytes",
-                 JSON_BYTES_MAX);
+        (void)json_build_fail(&r->build, place_at(r, JSON_BYTES_MAX),
+                              "the document is larger than %d bytes", JSON_BYTES_MAX);
     else if (bad < len)
-        fail_set(r, place_at(r, bad), "the text is not valid UTF-8");
+        (void)json_build_fail(&r->build, place_at(r, bad), "the text is not valid UTF-8");
     else
         rc = read_all(r);
     if (rc == 0)
-        *out = r->root;
+        *out = r->build.root;
     else
-        *at = r->failed_at;
+        *at = r->build.failed_at;
     free(r);
     return rc;
 }

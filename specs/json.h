@@ -23,6 +23,13 @@ enum json_type {
     JSON_TYPE_COUNT_
 };
 
+/* What Compose's tags of YAML say about merging; always JSON_TAG_NONE in JSON. */
+enum json_tag {
+    JSON_TAG_NONE,
+    JSON_TAG_RESET,    /* !reset: as if the key were nowhere */
+    JSON_TAG_OVERRIDE, /* !override: in place of what came before, not merged */
+};
+
 struct json_place {
     const char *file; /* as the user named it; NULL: not from a file */
     uint32_t line;    /* from 1; 0: unknown */
@@ -33,6 +40,7 @@ struct json_place {
  * `key` is its name and `key_place` where the name stands. */
 struct json {
     enum json_type type;
+    enum json_tag tag;
     struct json_place place;
     struct json_place key_place;
     const char *key;     /* NULL for array items and the root */

@@ -8,6 +8,7 @@
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
 #include "specs/stack_decode.h"
+#include "specs/yaml.h"
 
 void stack_free(struct stack *s)
 {
@@ -323,22 +324,39 @@ static void decode_stack(struct stack_draft *d, const struct json *root)
     stack_hash_services(s);
 }
 
-/* A text that cannot be JSON from its first character on is a Compose file as most are. */
-static void explain_yaml(const char *file, const char *text, size_t len, struct json_place *at,
-                         struct err *syntax)
+static bool has_suffix(const char *s, const char *suffix)
 {
-    uint32_t line = 1, column = 1;
-    size_t i = 0;
-    for (; i < len && strchr(" \t\r\n", text[i]) && text[i]; i++) {
-        column = text[i] == '\n' ? 1 : column + 1;
-        line += text[i] == '\n';
-    }
-    if (i == len || text[i] == '{' || text[i] == '[' || text[i] < ' ' || text[i] > '~')
-        return;
-    *at = (struct json_place){ file, line, column };
-    (void)err_input(syntax, "this looks like YAML; svc reads JSON for now");
-    err_hint(syntax, "docker compose config --format json >stack.json, then \"rootfs\" in place of "
-                     "each \"image\"");
+    size_t len = strlen(s), n = strlen(suffix);
+    return len >= n && strcmp(s + len - n, suffix) == 0;
+}
+
+/* By the name; where it does not tell (standard input), a brace begins JSON. */
+static bool is_yaml(const char *file, const char *text, size_t len)
+{
+    if (has_suffix(file, ".yaml") || has_suffix(file, ".yml"))
+        return true;
+    size_t at = 0;
+    while (at < len && strchr(" \t\r\n", text[at]) && text[at])
+        at++;
+    return !has_suffix(file, ".json") && at < len && text[at] != '{';
+}
+
+static int parse_file(struct stack_draft *d, const char *file, const char *text, size_t len,
+                      struct json **root)
+{
+    struct arena *a = d->ctx.arena;
+    struct json_place at = { 0 };
+    struct err syntax = { 0 };
+    bool as_yaml = is_yaml(file, text, len);
+    if ((as_yaml ? yaml_parse_placed(a, file, text, len, d->ctx.problems, root, &at, &syntax)
+                 : json_parse_placed(a, file, text, len, root, &at, &syntax)) == 0)
+        return 0;
+    field_error(&d->ctx, at, "%s", syntax.what);
+    if (syntax.hint[0])
+        field_hint(&d->ctx, "%s", syntax.hint);
+    else if (!as_yaml && at.line == 1 && at.column == 1)
+        field_hint(&d->ctx, "a file with YAML in it is named .yaml");
+    return -1;
 }
 
 int stack_load_text(const char *file, const char *dir, const char *text, size_t len,
@@ -349,8 +367,6 @@ int stack_load_text(const char *file, const char *dir, const char *text, size_t 
     struct arena arena = { .limit_bytes = 0 };
     struct stack_draft d = { .options = options };
     struct json *root = NULL;
-    struct json_place at = { 0 };
-    struct err syntax = { 0 };
     (void)e;
     d.stack = arena_alloc(&arena, sizeof(*d.stack));
     d.stack->file = arena_strdup(&arena, file);
@@ -358,12 +374,7 @@ int stack_load_text(const char *file, const char *dir, const char *text, size_t 
     d.ctx = (struct field_ctx){ .arena = &arena, .problems = problems, .user = &d };
     d.vars = (struct interpolate){ .self = &d, .find = find_variable };
     d.home = environ_find(options->environ, "HOME");
-    if (json_parse_placed(&arena, file, text, len, &root, &at, &syntax) < 0) {
-        explain_yaml(d.stack->file, text, len, &at, &syntax);
-        field_error(&d.ctx, at, "%s", syntax.what);
-        if (syntax.hint[0])
-            field_hint(&d.ctx, "%s", syntax.hint);
-    } else {
+    if (parse_file(&d, d.stack->file, text, len, &root) == 0) {
         load_dotenv(&d);
         decode_stack(&d, interpolate_tree(&arena, root, &d.vars, problems));
     }

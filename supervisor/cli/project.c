@@ -137,7 +137,7 @@ static int refuse_guess(struct err *e)
 {
     char *names[RUNNING_MAX];
     size_t count = list_running(names);
-    (void)err_input(e, "no stack is named, and there is no stack.json here");
+    (void)err_input(e, "no stack is named, and there is no stack.json or compose.yaml here");
     if (count)
         hint_running(names, count, e);
     else

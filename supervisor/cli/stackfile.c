@@ -1,7 +1,9 @@
 #include "supervisor/cli/stackfile.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,40 +18,41 @@ enum {
 
 #define DEFAULT_FILE "stack.json"
 
-static const char *const compose_files[] = { "compose.yaml", "compose.yml", "docker-compose.yml",
-                                             "docker-compose.yaml" };
+/* What is looked for, in this order: ours, then as Compose does it. */
+static const char *const default_files[] = { DEFAULT_FILE, "compose.yaml", "compose.yml",
+                                             "docker-compose.yml", "docker-compose.yaml" };
 
-static int refuse_yaml(const char *path, struct err *e)
+static int find_default(const char **path, struct err *e)
 {
-    (void)err_input(e, "%s: YAML files are not read yet", path);
-    err_hint(e, "docker compose config --format json >%s", DEFAULT_FILE);
+    for (size_t i = 0; i < ARRAY_LEN(default_files); i++)
+        if (access(default_files[i], F_OK) == 0) {
+            *path = default_files[i];
+            return 0;
+        }
+    (void)err_input(e, "there is no %s or compose.yaml here", DEFAULT_FILE);
+    err_hint(e, "name the file: svc run FILE, or -f FILE");
     return -1;
 }
 
 int cli_stackfile_path(const struct cli_args *args, const char **path, struct err *e)
 {
-    const char *file = args->file ? args->file : DEFAULT_FILE;
-    if (str_ends(file, ".yaml") || str_ends(file, ".yml"))
-        return refuse_yaml(file, e);
+    const char *file = args->file;
     struct stat there;
-    if (stat(file, &there) == 0 && S_ISDIR(there.st_mode)) {
+    if (!file && find_default(&file, e) < 0)
+        return -1;
+    if (stat(file, &there) < 0) {
+        (void)err_input(e, "%s: %s", file, errno == ENOENT ? "no such file" : strerror(errno));
+        err_hint(e, "give the path of a stack file");
+        return -1;
+    }
+    if (S_ISDIR(there.st_mode)) {
         (void)err_input(e, "%s is a directory, not a stack file", file);
         err_hint(e, "name the file in it: %s%s%s", file, str_ends(file, "/") ? "" : "/",
                  DEFAULT_FILE);
         return -1;
     }
-    if (access(file, F_OK) == 0) {
-        *path = file;
-        return 0;
-    }
-    for (size_t i = 0; !args->file && i < ARRAY_LEN(compose_files); i++) {
-        if (access(compose_files[i], F_OK) == 0)
-            return refuse_yaml(compose_files[i], e);
-    }
-    (void)err_input(e, args->file ? "%s: no such file" : "there is no %s here", file);
-    err_hint(e, args->file ? "give the path of a stack file"
-                           : "name the file: svc run FILE, or -f FILE");
-    return -1;
+    *path = file;
+    return 0;
 }
 
 static uint64_t machine_memory_bytes(void)

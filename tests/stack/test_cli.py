@@ -81,10 +81,9 @@ MISTAKES = [
     (["down", "web"], 2, 'svc: down: "web" is too much — usage: svc down [OPTION…]'),
     (["run", "web", "bash"], 2, 'svc: run: takes one stack file, "bash" is too much — a command in a running '
                                 "service: svc exec web bash"),
-    (["run"], 2, "svc: there is no stack.json here — name the file: svc run FILE, or -f FILE"),
+    (["run"], 2, "svc: there is no stack.json or compose.yaml here — name the file: svc run FILE, or -f FILE"),
     (["check", "other.json"], 2, "svc: other.json: no such file — give the path of a stack file"),
-    (["run", "compose.yaml"], 2, "svc: compose.yaml: YAML files are not read yet — "
-                                 "docker compose config --format json >stack.json"),
+    (["run", "compose.yaml"], 2, "svc: compose.yaml: no such file — give the path of a stack file"),
     (["up", "--wait"], 2, "svc: --wait is for starting in the background — svc up -d --wait"),
     (["-p", "Big", "ps"], 2, 'svc: "Big" is not a stack name (lower case letters, digits, \'_\', \'-\')'),
     (["-p", "../x", "ps"], 2, 'svc: "../x" is not a stack name (lower case letters, digits, \'_\', \'-\')'),
@@ -92,9 +91,9 @@ MISTAKES = [
     (["-p", "nothing", "logs"], 4, "svc: stack nothing is not running — `svc up -d FILE` starts a stack"),
     (["-p", "nothing", "exec", "web", "ls"], 4, "svc: stack nothing is not running — `svc up -d FILE` starts a stack"),
     (["-p", "nothing", "restart"], 4, "svc: stack nothing is not running — `svc up -d FILE` starts a stack"),
-    (["down"], 2, "svc: no stack is named, and there is no stack.json here — name it: -p NAME or -f FILE"),
-    (["stop"], 2, "svc: no stack is named, and there is no stack.json here — name it: -p NAME or -f FILE"),
-    (["restart", "web"], 2, "svc: no stack is named, and there is no stack.json here — name it: -p NAME or -f FILE"),
+    (["down"], 2, "svc: no stack is named, and there is no stack.json or compose.yaml here — name it: -p NAME or -f FILE"),
+    (["stop"], 2, "svc: no stack is named, and there is no stack.json or compose.yaml here — name it: -p NAME or -f FILE"),
+    (["restart", "web"], 2, "svc: no stack is named, and there is no stack.json or compose.yaml here — name it: -p NAME or -f FILE"),
     (["run", "/"], 2, "svc: / is a directory, not a stack file — name the file in it: /stack.json"),
     (["down", "-v", "-p", "nothing"], 4, "svc: stack nothing is not running, and volumes of a stopped stack are removed "
                                          "only with its file; nothing was removed — svc down -v -p nothing -f FILE"),
@@ -133,10 +132,17 @@ def test_logs_of_a_stopped_stack_lead_to_its_files(run, scratch):
     assert (done.returncode, done.stderr) == (4, f"svc: stack nothing is not running — what it wrote is in {logs}\n")
 
 
-def test_compose_file_here_is_named(run, scratch):
-    open(os.path.join(scratch, "compose.yml"), "w").close()
-    done = run("up")
-    assert done.returncode == 2 and done.stderr.startswith("svc: compose.yml: YAML files are not read yet")
+def test_files_are_looked_for_as_compose_does(run, scratch):
+    def make(name, service):
+        with open(os.path.join(scratch, name), "w") as file:
+            file.write(f"{{ services: {{ {service}: {{ rootfs: host, command: 'true', wrong_{service}: 1 }} }} }}\n")
+
+    for name, service in (("docker-compose.yaml", "four"), ("docker-compose.yml", "three"), ("compose.yml", "two"),
+                          ("compose.yaml", "one")):
+        make(name, service)
+        done = run("check")
+        assert done.returncode == 2 and f"svc: {name}:1:" in done.stderr, done.stderr
+        assert f"services.{service}: unknown key" in done.stderr, done.stderr
 
 
 def test_down_of_nothing_is_done(run):
