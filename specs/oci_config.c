@@ -80,11 +80,60 @@ static int read_console(const struct oci_reader *process, struct oci_process *ou
     return oci_read_bool(process, "terminal", &out->terminal);
 }
 
+static int read_scheduler(const struct oci_reader *process, struct oci_scheduler *out)
+{
+    struct oci_reader r;
+    if (oci_enter(process, "scheduler", &r) < 0)
+        return -1;
+    if (!r.obj)
+        return 0;
+    int64_t nice = 0, priority = 0;
+    if (oci_read_string(&r, "policy", &out->policy) < 0 ||
+        oci_read_i64(&r, "nice", -20, 19, &nice) < 0 ||
+        oci_read_i64(&r, "priority", 0, 99, &priority) < 0 ||
+        oci_read_strings(&r, "flags", &out->flags) < 0 ||
+        oci_read_u64(&r, "runtime", &out->runtime_ns) < 0 ||
+        oci_read_u64(&r, "deadline", &out->deadline_ns) < 0 ||
+        oci_read_u64(&r, "period", &out->period_ns) < 0)
+        return -1;
+    if (!out->policy || !out->policy[0])
+        return oci_bad(&r, "policy", NULL, "is missing");
+    out->nice = (int)nice;
+    out->priority = (int)priority;
+    out->has_runtime = json_find(r.obj, "runtime") != NULL;
+    out->has_deadline = json_find(r.obj, "deadline") != NULL;
+    return 0;
+}
+
+static int read_io_priority(const struct oci_reader *process, struct oci_process *out)
+{
+    struct oci_reader r;
+    int64_t priority = -1;
+    if (oci_enter(process, "ioPriority", &r) < 0)
+        return -1;
+    if (!r.obj)
+        return 0;
+    if (oci_read_string(&r, "class", &out->io_priority.class_name) < 0 ||
+        oci_read_i64(&r, "priority", 0, 7, &priority) < 0)
+        return -1;
+    if (!out->io_priority.class_name)
+        return oci_bad(&r, "class", NULL, "is missing");
+    out->io_priority.priority = priority < 0 ? 0 : (int)priority;
+    return 0;
+}
+
+static int read_scheduling(const struct oci_reader *process, struct oci_process *out)
+{
+    struct oci_reader affinity;
+    if (read_scheduler(process, &out->scheduler) < 0 || read_io_priority(process, out) < 0 ||
+        oci_enter(process, "execCPUAffinity", &affinity) < 0 ||
+        oci_read_string(&affinity, "initial", &out->exec_cpu_affinity.initial) < 0)
+        return -1;
+    return oci_read_string(&affinity, "final", &out->exec_cpu_affinity.final);
+}
+
 static int check_process(const struct oci_reader *r, const struct oci_process *p)
 {
-    static const char *const refused[] = { "scheduler", "ioPriority", "execCPUAffinity" };
-    if (oci_refuse(r, refused, ARRAY_LEN(refused)) < 0)
-        return -1;
     if (p->args.count == 0 || !p->args.items[0][0])
         return oci_bad(r, "args", json_find(r->obj, "args"), "must name a program");
     if (!p->cwd || p->cwd[0] != '/')
@@ -103,7 +152,7 @@ static int read_process(const struct oci_reader *r, struct oci_process *out)
     if (oci_read_string(r, "cwd", &out->cwd) < 0 || oci_read_strings(r, "args", &out->args) < 0 ||
         oci_read_strings(r, "env", &out->env) < 0 || read_console(r, out) < 0 ||
         read_user(r, &out->user) < 0 || read_capabilities(r, &out->capabilities) < 0 ||
-        read_rlimits(r, out) < 0 ||
+        read_rlimits(r, out) < 0 || read_scheduling(r, out) < 0 ||
         oci_read_bool(r, "noNewPrivileges", &out->no_new_privileges) < 0 ||
         oci_read_i64(r, "oomScoreAdj", -1000, 1000, &oom) < 0 ||
         oci_read_string(r, "apparmorProfile", &out->apparmor_profile) < 0 ||

@@ -1,5 +1,5 @@
 #pragma once
-/* config.json of the OCI runtime-spec 1.2 for Linux, as data. Read by svc-runtime (oci_config.c),
+/* config.json of the OCI runtime-spec 1.3 for Linux, as data. Read by svc-runtime (oci_config.c),
  * field names as in the specification. Everything lives in the document's arena; zero = absent.
  * Pointers to strings are NULL when absent. Decoding is strict about types and ranges and lenient
  * about unknown keys (runtime-spec config.md §Extensibility: "MUST ignore unknown properties"). */
@@ -71,6 +71,14 @@ struct oci_user {
     size_t additional_gid_count;
 };
 
+struct oci_scheduler {
+    const char *policy; /* "SCHED_OTHER"; NULL: unset */
+    int nice, priority;
+    struct oci_strings flags;       /* "SCHED_FLAG_RESET_ON_FORK" */
+    bool has_runtime, has_deadline; /* 0 is a value of its own */
+    uint64_t runtime_ns, deadline_ns, period_ns;
+};
+
 struct oci_process {
     bool is_set;
     bool terminal;
@@ -87,13 +95,21 @@ struct oci_process {
     int oom_score_adj;
     const char *apparmor_profile;
     const char *selinux_label;
+    struct oci_scheduler scheduler;
+    struct {
+        const char *class_name; /* "IOPRIO_CLASS_BE"; NULL: unset */
+        int priority;           /* 0 to 7 */
+    } io_priority;
+    struct {
+        const char *initial, *final; /* "0-3,7"; NULL: unset */
+    } exec_cpu_affinity;
 };
 
 struct oci_hook {
     const char *path;
     struct oci_strings args;
-    struct oci_strings env;
-    unsigned timeout_s; /* 0: none */
+    struct oci_strings env; /* items NULL: absent, which means the runtime's */
+    unsigned timeout_s;     /* 0: none */
 };
 enum oci_hook_kind {
     OCI_HOOK_PRESTART,
@@ -223,6 +239,16 @@ struct oci_seccomp {
     size_t rule_count;
 };
 
+/* A network device of the host that moves into the container. */
+struct oci_net_device {
+    const char *name;     /* on the host */
+    const char *new_name; /* in the container, perhaps with "%d" for a free number */
+};
+struct oci_net_devices {
+    struct oci_net_device *items;
+    size_t count;
+};
+
 struct oci_config {
     const char *oci_version;
     const char *bundle; /* absolute; set by the caller of the decoder */
@@ -256,6 +282,12 @@ struct oci_config {
     struct oci_strings readonly_paths;
     const char *mount_label;
     const char *personality_domain; /* "LINUX", "LINUX32"; NULL: unset */
+    struct {
+        const char *mode;  /* "MPOL_BIND"; NULL: unset */
+        const char *nodes; /* "0-3,7"; NULL: none */
+        struct oci_strings flags;
+    } memory_policy;
+    struct oci_net_devices net_devices;
 };
 
 /* Decodes a whole document; every problem that the decoder can see is checked here, before any

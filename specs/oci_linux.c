@@ -374,6 +374,57 @@ static int read_time_offsets(const struct oci_reader *linux_, struct oci_config 
                        &out->time_offsets.boottime_s, &out->time_offsets.boottime_ns);
 }
 
+static int read_memory_policy(const struct oci_reader *linux_, struct oci_config *out)
+{
+    struct oci_reader r;
+    if (oci_enter(linux_, "memoryPolicy", &r) < 0 ||
+        oci_read_string(&r, "mode", &out->memory_policy.mode) < 0 ||
+        oci_read_string(&r, "nodes", &out->memory_policy.nodes) < 0 ||
+        oci_read_strings(&r, "flags", &out->memory_policy.flags) < 0)
+        return -1;
+    if (r.obj && (!out->memory_policy.mode || !out->memory_policy.mode[0]))
+        return oci_bad(&r, "mode", NULL, "is missing");
+    return 0;
+}
+
+/* An object of objects: the keys are the names on the host. */
+static int read_net_devices(const struct oci_reader *linux_, struct oci_config *out)
+{
+    struct oci_reader r;
+    if (oci_enter(linux_, "netDevices", &r) < 0)
+        return -1;
+    size_t count = r.obj ? r.obj->item_count : 0;
+    out->net_devices.items = arena_alloc(r.arena, (count + 1) * sizeof(*out->net_devices.items));
+    out->net_devices.count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct oci_net_device *d = &out->net_devices.items[i];
+        struct oci_reader item;
+        d->name = d->new_name = r.obj->items[i]->key;
+        if (oci_enter(&r, d->name, &item) < 0 || oci_read_string(&item, "name", &d->new_name) < 0)
+            return -1;
+        if (!d->new_name[0])
+            d->new_name = d->name;
+    }
+    return 0;
+}
+
+/* Specified, but without a value that it could have (config-linux.md §Personality). */
+static int read_personality(const struct oci_reader *linux_, struct oci_config *out)
+{
+    struct oci_reader r;
+    struct oci_strings flags = { 0 };
+    if (oci_enter(linux_, "personality", &r) < 0 ||
+        oci_read_string(&r, "domain", &out->personality_domain) < 0 ||
+        oci_read_strings(&r, "flags", &flags) < 0)
+        return -1;
+    if (r.obj && !out->personality_domain)
+        return oci_bad(&r, "domain", NULL, "is missing");
+    if (flags.count)
+        return oci_bad(&r, "flags", json_find(r.obj, "flags"), "unknown flag \"%s\"",
+                       flags.items[0]);
+    return 0;
+}
+
 static int check_linux(const struct oci_reader *r, const struct oci_config *c)
 {
     static const char *const propagations[] = {
@@ -387,15 +438,15 @@ static int check_linux(const struct oci_reader *r, const struct oci_config *c)
         if ((p == c->cgroups_path || p[-1] == '/') && (p[2] == '/' || p[2] == '\0'))
             return oci_bad(r, "cgroupsPath", json_find(r->obj, "cgroupsPath"),
                            "must not contain \"..\"");
-    static const char *const refused[] = { "intelRdt", "memoryPolicy", "netDevices" };
+    static const char *const refused[] = { "intelRdt" };
     return oci_refuse(r, refused, ARRAY_LEN(refused));
 }
 
 int oci_read_linux(const struct oci_reader *top, struct oci_config *out)
 {
-    struct oci_reader r, resources, personality;
+    struct oci_reader r, resources;
     if (oci_enter(top, "linux", &r) < 0 || oci_enter(&r, "resources", &resources) < 0 ||
-        oci_enter(&r, "personality", &personality) < 0 || read_namespaces(&r, out) < 0 ||
+        read_personality(&r, out) < 0 || read_namespaces(&r, out) < 0 ||
         oci_read_idmaps(&r, "uidMappings", &out->uid_mappings) < 0 ||
         oci_read_idmaps(&r, "gidMappings", &out->gid_mappings) < 0 ||
         read_time_offsets(&r, out) < 0 || read_devices(&r, out) < 0 ||
@@ -406,7 +457,7 @@ int oci_read_linux(const struct oci_reader *top, struct oci_config *out)
         oci_read_strings(&r, "maskedPaths", &out->masked_paths) < 0 ||
         oci_read_strings(&r, "readonlyPaths", &out->readonly_paths) < 0 ||
         oci_read_string(&r, "mountLabel", &out->mount_label) < 0 ||
-        oci_read_string(&personality, "domain", &out->personality_domain) < 0)
+        read_memory_policy(&r, out) < 0 || read_net_devices(&r, out) < 0)
         return -1;
     return check_linux(&r, out);
 }

@@ -1,15 +1,20 @@
 #include "specs/oci_state.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
 #include "specs/oci_read.h"
 
 #define STATE_FILE "state.json"
+#define NEXT_FILE  "state.json.next"
 
 enum {
-    STATE_BYTES_MAX = 1024 * 1024
+    STATE_BYTES_MAX = 1024 * 1024 + JSON_BYTES_MAX
 };
 
 static void write_pairs(struct json_writer *w, const char *key, const struct oci_pairs *pairs)
@@ -40,7 +45,7 @@ void oci_state_write(struct json_writer *w, const struct oci_state *s, const cha
     json_end_object(w);
 }
 
-int oci_state_save(int dir_fd, const struct oci_state *s, struct err *e)
+int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e)
 {
     auto_buf struct buf text;
     buf_init(&text, STATE_BYTES_MAX);
@@ -53,9 +58,22 @@ int oci_state_save(int dir_fd, const struct oci_state *s, struct err *e)
     json_put_u64(&w, "ownerUid", s->owner_uid);
     json_put_bool(&w, "laterHooks", s->has_later_hooks);
     json_end_object(&w);
+    (void)buf_add_char(&text, '\n');
+    (void)buf_add(&text, s->config, s->config_len);
     if (text.overflow)
         return err_input(e, "the state of %s is larger than %d bytes", s->id, STATE_BYTES_MAX);
-    return fd_write_file(dir_fd, STATE_FILE, text.data, text.len, 0600, false, e);
+    auto_fd int fd =
+        openat(dir_fd, NEXT_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || fd_write_all(fd, text.data, text.len) < 0)
+        return err_sys(e, errno, "write the state of %s", s->id);
+    return 0;
+}
+
+int oci_state_publish(int dir_fd, struct err *e)
+{
+    if (renameat(dir_fd, NEXT_FILE, dir_fd, STATE_FILE) < 0)
+        return err_sys(e, errno, "write " STATE_FILE);
+    return 0;
 }
 
 int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct err *e)
@@ -65,7 +83,9 @@ int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct er
     buf_init(&text, STATE_BYTES_MAX);
     if (fd_read_file(dir_fd, STATE_FILE, &text, e) < 0)
         return e->errnum == ENOENT ? err_conflict(e, "container has no state") : -1;
-    if (json_parse(a, STATE_FILE, text.data ? text.data : "", text.len, &doc, e) < 0)
+    const char *all = text.data ? text.data : "";
+    size_t line = strcspn(all, "\n"); /* in JSON without indentation there is none */
+    if (json_parse(a, STATE_FILE, all, line, &doc, e) < 0)
         return -1;
     struct oci_reader r = { a, doc, "state", e };
     *out = (struct oci_state){ .id = "", .bundle = "", .rootfs = "", .created = "", .cgroup = "" };
@@ -85,6 +105,9 @@ int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct er
         return -1;
     if (!out->id[0])
         return oci_bad(&r, "id", json_find(doc, "id"), "is missing");
+    if (line < text.len)
+        out->config_len = text.len - line - 1;
+    out->config = arena_strndup(a, all + (out->config_len ? line + 1 : line), out->config_len);
     out->pid = (pid_t)pid;
     return 0;
 }

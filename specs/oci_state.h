@@ -18,13 +18,18 @@ struct oci_state {
     struct oci_pairs annotations;
     uint32_t owner_uid;
     bool has_later_hooks; /* poststart or poststop: `start` and `delete` need the config */
+    const char *config;   /* the text of config.json: the bundle may change or go */
+    size_t config_len;
 };
 
-#define OCI_VERSION "1.2.0"
+#define OCI_VERSION "1.3.0"
 
 /* The public form, as one JSON value; for hooks and `state`. STATUS: "creating", "created",
  * "running", "paused", "stopped"; a stopped container has pid 0. */
 void oci_state_write(struct json_writer *w, const struct oci_state *s, const char *status);
-must_check int oci_state_save(int dir_fd, const struct oci_state *s, struct err *e);
+/* Two lines, the state and the config as it was. Prepared beside its place, put in it by a rename:
+ * readers see all of it or nothing. */
+must_check int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e);
+must_check int oci_state_publish(int dir_fd, struct err *e);
 /* ERR_CONFLICT when there is none. */
 must_check int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct err *e);

@@ -15,8 +15,7 @@ void *decode_room(struct arena *a, void *items, size_t count, size_t elem)
     return grown;
 }
 
-/* Lexical: "." and ".." go, as do doubled slashes. TEXT is absolute. */
-static char *normalise(struct arena *a, const char *text)
+const char *decode_normalise(struct arena *a, const char *text)
 {
     char *out = arena_alloc(a, strlen(text) + 2);
     size_t n = 0;
@@ -40,14 +39,14 @@ static char *normalise(struct arena *a, const char *text)
     return out;
 }
 
-const char *decode_path(struct stack_draft *d, const char *text)
+const char *decode_path(struct stack_draft *d, struct json_place at, const char *text)
 {
     struct arena *a = d->ctx.arena;
     if (text[0] == '~' && (!text[1] || text[1] == '/') && d->home)
-        return normalise(a, arena_printf(a, "%s/%s", d->home, text + 1));
+        return decode_normalise(a, arena_printf(a, "%s/%s", d->home, text + 1));
     if (text[0] == '/')
-        return normalise(a, text);
-    return normalise(a, arena_printf(a, "%s/%s", d->stack->dir, text));
+        return decode_normalise(a, text);
+    return decode_normalise(a, arena_printf(a, "%s/%s", stack_sources_dir(d, at), text));
 }
 
 bool decode_inner_path(struct field_ctx *ctx, const struct json *node, const char *text,
@@ -57,7 +56,7 @@ bool decode_inner_path(struct field_ctx *ctx, const struct json *node, const cha
         field_error(ctx, node->place, "\"%.80s\" is not an absolute path", text);
         return false;
     }
-    *out = normalise(ctx->arena, text);
+    *out = decode_normalise(ctx->arena, text);
     return true;
 }
 

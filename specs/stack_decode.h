@@ -5,6 +5,7 @@
 #include "specs/field.h"
 #include "specs/interpolate.h"
 #include "specs/stack_load.h"
+#include "specs/stack_sources.h"
 
 enum {
     STACK_SERVICES_MAX = 500,
@@ -20,10 +21,12 @@ struct stack_draft {
     struct field_ctx ctx;
     struct stack *stack;
     const struct stack_load_options *options;
-    const char *home; /* of the user, for ~ in paths; may be NULL */
-    struct stack_pairs dotenv;
+    const char *home;         /* of the user, for ~ in paths; may be NULL */
+    const char *cwd;          /* absolute */
+    struct stack_scope scope; /* the environment, then .env */
+    struct interpolate vars;  /* over the scope */
+    struct stack_sources sources;
     size_t port_count;                 /* of all services so far */
-    struct interpolate vars;           /* the environment, then dotenv */
     const struct json **service_nodes; /* beside stack.services */
     bool *has_bad_health;              /* beside stack.services: it was there, with errors */
     bool *network_in_use;              /* beside stack.networks */
@@ -52,9 +55,11 @@ static inline struct stack_draft *draft_of(struct field_ctx *ctx)
 
 /* ITEMS (COUNT in use, grown only here) with room for one more. */
 void *decode_room(struct arena *a, void *items, size_t count, size_t elem);
-/* TEXT as an absolute, normalised path: relative to the stack file's directory, "~/" to the user's
- * home. */
-const char *decode_path(struct stack_draft *d, const char *text);
+/* TEXT, which stands at AT, as an absolute, normalised path: relative to the directory of its file,
+ * "~/" to the user's home. */
+const char *decode_path(struct stack_draft *d, struct json_place at, const char *text);
+/* Lexical: "." and ".." go, as do doubled slashes. TEXT is absolute. */
+const char *decode_normalise(struct arena *a, const char *text);
 /* Absolute and without "." and ".." already; false after an error. */
 bool decode_inner_path(struct field_ctx *ctx, const struct json *node, const char *text,
                        const char **out);

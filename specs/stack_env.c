@@ -28,7 +28,7 @@ static void read_env_file(struct stack_draft *d, struct service_draft *sd, const
                           const struct file_draft *fd)
 {
     struct field_ctx *ctx = &d->ctx;
-    const char *path = decode_path(d, fd->path);
+    const char *path = decode_path(d, node->place, fd->path);
     struct err e = { 0 };
     struct json_place at = { 0 };
     struct stat st;

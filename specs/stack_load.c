@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
 #include "specs/stack_decode.h"
-#include "specs/yaml.h"
 
 void stack_free(struct stack *s)
 {
@@ -28,49 +28,18 @@ const struct stack_service *stack_find_service(const struct stack *s, const char
 
 /* --- variables --- */
 
-static const char *environ_find(char **environment, const char *name)
-{
-    size_t len = strlen(name);
-    for (char **v = environment; v && *v; v++)
-        if (strncmp(*v, name, len) == 0 && (*v)[len] == '=')
-            return *v + len + 1;
-    return NULL;
-}
-
-static const char *find_in_environ(const void *self, const char *name)
-{
-    return environ_find(((const struct stack_draft *)self)->options->environ, name);
-}
-
-/* The environment goes before the file. */
-static const char *find_variable(const void *self, const char *name)
-{
-    const struct stack_draft *d = self;
-    const char *value = environ_find(d->options->environ, name);
-    return value ? value : dotenv_find(&d->dotenv, name);
-}
-
-/* --env-file must be there, .env beside the stack file may. */
+/* --env-file must be there, .env in the directory of the stack may. */
 static void load_dotenv(struct stack_draft *d)
 {
-    struct field_ctx *ctx = &d->ctx;
-    const char *named = d->options->env_file;
-    const char *path = named ? named : arena_printf(ctx->arena, "%s/.env", d->stack->dir);
-    const char *shown = named ? named : ".env";
-    struct err e = { 0 };
-    struct json_place at = { shown, 0, 0 };
-    auto_buf struct buf text = { 0 };
-    buf_init(&text, DOTENV_BYTES_MAX);
-    if (d->options->is_saved_copy || (!named && access(path, F_OK) < 0))
+    struct arena *a = d->ctx.arena;
+    const char *const *named = d->options->env_files;
+    const char *usual = arena_printf(a, "%s/.env", d->stack->dir);
+    if (d->options->is_saved_copy)
         return;
-    struct interpolate env = { .self = d, .find = find_in_environ };
-    if (fd_read_file(AT_FDCWD, path, &text, &e) == 0 &&
-        dotenv_parse(ctx->arena, shown, text.data ? text.data : "", text.len, false, &env,
-                     &d->dotenv, &at, &e) == 0)
-        return;
-    field_error(ctx, at, "%s", e.what);
-    if (e.hint[0])
-        field_hint(ctx, "%s", e.hint);
+    for (; named && *named; named++)
+        stack_sources_dotenv(d, (struct json_place){ *named, 0, 0 }, *named, &d->scope);
+    if (!d->options->env_files && access(usual, F_OK) == 0)
+        stack_sources_dotenv(d, (struct json_place){ ".env", 0, 0 }, usual, &d->scope);
 }
 
 /* --- names --- */
@@ -131,8 +100,8 @@ static const char *name_of_directory(struct arena *a, const char *dir)
 static void decode_project(struct stack_draft *d, const struct json *node)
 {
     struct field_ctx *ctx = &d->ctx;
-    const char *given =
-        d->options->project ? d->options->project : find_variable(d, "COMPOSE_PROJECT_NAME");
+    const char *given = d->options->project ? d->options->project
+                                            : stack_scope_find(&d->scope, "COMPOSE_PROJECT_NAME");
     d->stack->name = given && *given ? given : NULL;
     if (node && node->type != JSON_STRING) {
         size_t mark = field_enter(ctx, "name");
@@ -324,60 +293,36 @@ static void decode_stack(struct stack_draft *d, const struct json *root)
     stack_hash_services(s);
 }
 
-static bool has_suffix(const char *s, const char *suffix)
+/* Reads INPUTS into D, whose stack lives in ARENA; DIR is absolute. NULL when they are no
+ * documents. */
+static const struct json *draft_load(struct stack_draft *d, struct arena *arena,
+                                     struct stack_problems *problems,
+                                     const struct stack_input *inputs, size_t count,
+                                     const char *dir)
 {
-    size_t len = strlen(s), n = strlen(suffix);
-    return len >= n && strcmp(s + len - n, suffix) == 0;
+    auto_free char *cwd = getcwd(NULL, 0);
+    d->scope.environ = d->options->environ;
+    d->stack = arena_alloc(arena, sizeof(*d->stack));
+    d->stack->file = arena_strdup(arena, inputs[0].file);
+    d->stack->dir = arena_strdup(arena, dir);
+    d->ctx = (struct field_ctx){ .arena = arena, .problems = problems, .user = d };
+    d->cwd = arena_strdup(arena, cwd ? cwd : "/");
+    d->vars = (struct interpolate){ .self = &d->scope, .find = stack_scope_find };
+    d->home = stack_scope_find(&d->scope, "HOME");
+    load_dotenv(d);
+    return stack_sources_load(d, inputs, count);
 }
 
-/* By the name; where it does not tell (standard input), a brace begins JSON. */
-static bool is_yaml(const char *file, const char *text, size_t len)
-{
-    if (has_suffix(file, ".yaml") || has_suffix(file, ".yml"))
-        return true;
-    size_t at = 0;
-    while (at < len && strchr(" \t\r\n", text[at]) && text[at])
-        at++;
-    return !has_suffix(file, ".json") && at < len && text[at] != '{';
-}
-
-static int parse_file(struct stack_draft *d, const char *file, const char *text, size_t len,
-                      struct json **root)
-{
-    struct arena *a = d->ctx.arena;
-    struct json_place at = { 0 };
-    struct err syntax = { 0 };
-    bool as_yaml = is_yaml(file, text, len);
-    if ((as_yaml ? yaml_parse_placed(a, file, text, len, d->ctx.problems, root, &at, &syntax)
-                 : json_parse_placed(a, file, text, len, root, &at, &syntax)) == 0)
-        return 0;
-    field_error(&d->ctx, at, "%s", syntax.what);
-    if (syntax.hint[0])
-        field_hint(&d->ctx, "%s", syntax.hint);
-    else if (!as_yaml && at.line == 1 && at.column == 1)
-        field_hint(&d->ctx, "a file with YAML in it is named .yaml");
-    return -1;
-}
-
-int stack_load_text(const char *file, const char *dir, const char *text, size_t len,
-                    const struct stack_load_options *options, struct stack **out,
-                    struct stack_problems *problems, struct err *e)
+static int load(const struct stack_input *inputs, size_t count, const char *dir,
+                const struct stack_load_options *options, struct stack **out,
+                struct stack_problems *problems)
 {
     /* The struct lives in its own arena, which moves into it in the end. */
     struct arena arena = { .limit_bytes = 0 };
     struct stack_draft d = { .options = options };
-    struct json *root = NULL;
-    (void)e;
-    d.stack = arena_alloc(&arena, sizeof(*d.stack));
-    d.stack->file = arena_strdup(&arena, file);
-    d.stack->dir = arena_strdup(&arena, dir);
-    d.ctx = (struct field_ctx){ .arena = &arena, .problems = problems, .user = &d };
-    d.vars = (struct interpolate){ .self = &d, .find = find_variable };
-    d.home = environ_find(options->environ, "HOME");
-    if (parse_file(&d, d.stack->file, text, len, &root) == 0) {
-        load_dotenv(&d);
-        decode_stack(&d, interpolate_tree(&arena, root, &d.vars, problems));
-    }
+    const struct json *whole = draft_load(&d, &arena, problems, inputs, count, dir);
+    if (whole)
+        decode_stack(&d, whole);
     problem_sort(problems);
     d.stack->arena = arena;
     if (problems->error_count) {
@@ -388,10 +333,36 @@ int stack_load_text(const char *file, const char *dir, const char *text, size_t 
     return 0;
 }
 
+/* Only the name, which a stack with mistakes has too. */
+static int load_name(const struct stack_input *inputs, size_t count, const char *dir,
+                     const struct stack_load_options *options, char **out,
+                     struct stack_problems *problems)
+{
+    struct arena arena = { .limit_bytes = 0 };
+    struct stack_draft d = { .options = options };
+    const struct json *whole = draft_load(&d, &arena, problems, inputs, count, dir);
+    problem_sort(problems);
+    if (whole || stack_scope_find(&d.scope, "COMPOSE_PROJECT_NAME")) {
+        size_t errors = problems->error_count;
+        decode_project(&d, json_find(whole, "name"));
+        *out = problems->error_count == errors ? str_dup(d.stack->name) : NULL;
+    }
+    arena_done(&arena);
+    return *out ? 0 : -1;
+}
+
+int stack_load_text(const char *file, const char *dir, const char *text, size_t len,
+                    const struct stack_load_options *options, struct stack **out,
+                    struct stack_problems *problems)
+{
+    struct stack_input input = { file, text, len };
+    return load(&input, 1, dir, options, out, problems);
+}
+
 /* The directory of PATH, absolute, in a string of the caller's. */
 static char *directory_of(const char *path, struct err *e)
 {
-    const char *slash = strrchr(path, '/');
+    const char *slash = str_eq(path, STACK_STDIN) ? NULL : strrchr(path, '/');
     auto_free char *part = slash ? str_ndup(path, (size_t)(slash - path)) : str_dup(".");
     char *dir = realpath(*part ? part : "/", NULL);
     if (!dir)
@@ -399,16 +370,68 @@ static char *directory_of(const char *path, struct err *e)
     return dir;
 }
 
-int stack_load(const char *path, const struct stack_load_options *options, struct stack **out,
-               struct stack_problems *problems, struct err *e)
+static int read_input(const char *path, struct buf *text, struct stack_input *out, struct err *e)
 {
-    auto_buf struct buf text = { 0 };
-    buf_init(&text, JSON_BYTES_MAX);
-    if (fd_read_file(AT_FDCWD, path, &text, e) < 0)
+    bool is_stdin = str_eq(path, STACK_STDIN);
+    buf_init(text, JSON_BYTES_MAX);
+    if (is_stdin && fd_read_all(STDIN_FILENO, text) < 0)
+        return err_sys(e, errno, "read standard input");
+    if (!is_stdin && fd_read_file(AT_FDCWD, path, text, e) < 0)
         return -1;
-    auto_free char *dir = directory_of(path, e);
-    if (!dir)
-        return -1;
-    return stack_load_text(path, dir, text.data ? text.data : "", text.len, options, out, problems,
-                           e);
+    *out = (struct stack_input){ is_stdin ? "standard input" : path, text->data ? text->data : "",
+                                 text->len };
+    return 0;
+}
+
+struct files {
+    struct stack_input inputs[STACK_FILES_MAX];
+    struct buf texts[STACK_FILES_MAX];
+    size_t count;
+    char *dir;
+};
+
+static void files_done(struct files *f)
+{
+    for (size_t i = 0; i < f->count; i++)
+        buf_done(&f->texts[i]);
+    free(f->dir);
+}
+
+static int files_read(struct files *f, const char *const *paths, size_t count,
+                      const struct stack_load_options *options, struct err *e)
+{
+    if (count > STACK_FILES_MAX)
+        return err_input(e, "more than %d stack files", STACK_FILES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        f->count = i + 1;
+        if (read_input(paths[i], &f->texts[i], &f->inputs[i], e) < 0)
+            return -1;
+    }
+    if (!options->dir)
+        return (f->dir = directory_of(paths[0], e)) ? 0 : -1;
+    f->dir = realpath(options->dir, NULL);
+    return f->dir ? 0 : err_sys(e, errno, "open %s", options->dir);
+}
+
+int stack_load(const char *const *paths, size_t count, const struct stack_load_options *options,
+               struct stack **out, struct stack_problems *problems, struct err *e)
+{
+    struct files f = { .count = 0 };
+    int result = files_read(&f, paths, count, options, e);
+    if (result == 0)
+        result = load(f.inputs, f.count, f.dir, options, out, problems);
+    files_done(&f);
+    return result;
+}
+
+int stack_load_name(const char *const *paths, size_t count,
+                    const struct stack_load_options *options, char **out,
+                    struct stack_problems *problems, struct err *e)
+{
+    struct files f = { .count = 0 };
+    int result = files_read(&f, paths, count, options, e);
+    if (result == 0)
+        result = load_name(f.inputs, f.count, f.dir, options, out, problems);
+    files_done(&f);
+    return result;
 }

@@ -5,8 +5,10 @@
 #include "specs/stack.h"
 
 enum {
-    STACK_PROBLEMS_MAX = 200
+    STACK_PROBLEMS_MAX = 200,
+    STACK_FILES_MAX = 16 /* of -f */
 };
+#define STACK_STDIN "-"
 
 struct stack_problem {
     bool is_warning;
@@ -28,23 +30,32 @@ void stack_problems_done(struct stack_problems *p);
 void stack_problem_line(const struct stack_problem *p, char *line, size_t size);
 
 struct stack_load_options {
-    const char *project;  /* -p; NULL: COMPOSE_PROJECT_NAME, `name:`, or the directory's name */
-    const char *env_file; /* --env-file; NULL: .env beside the file when it is there */
-    char **environ;       /* for interpolation; NULL-terminated */
+    const char *project; /* -p; NULL: COMPOSE_PROJECT_NAME, `name:`, or the directory's name */
+    const char *const *env_files; /* --env-file, the last one wins, NULL-terminated; NULL: .env in
+                                     the directory of the stack, when it is there */
+    const char *dir;              /* --project-directory; NULL: that of the first file */
+    char **environ;               /* for interpolation; NULL-terminated */
     /* A copy that stack_write_json made: paths are not looked up on this machine. */
     bool is_saved_copy;
     uint64_t total_memory_bytes; /* of this machine: limits that add up to more are a warning;
                                     0: not checked */
 };
 
-/* 0: *out is the model (caller frees), warnings may be in *problems. -1: problems has the errors,
- * or e when the file could not be read at all. stack_problems_done in both cases. */
-must_check int stack_load(const char *path, const struct stack_load_options *options,
-                          struct stack **out, struct stack_problems *problems, struct err *e);
-/* The same from text in memory (tests, the saved copy of a running stack). DIR is absolute. */
+/* The files PATHS (COUNT, at least 1; "-" is standard input) as one stack, later ones merged over
+ * earlier ones. 0: *out is the model (caller frees), warnings may be in *problems. -1: problems has
+ * the errors, or e when a file could not be read at all. stack_problems_done in both cases. */
+must_check int stack_load(const char *const *paths, size_t count,
+                          const struct stack_load_options *options, struct stack **out,
+                          struct stack_problems *problems, struct err *e);
+/* Only the name of the stack, for the caller to free: it is known when the files are documents,
+ * whatever else is wrong in them. */
+must_check int stack_load_name(const char *const *paths, size_t count,
+                               const struct stack_load_options *options, char **out,
+                               struct stack_problems *problems, struct err *e);
+/* A stack from text in memory (tests, the saved copy of a running stack). DIR is absolute. */
 must_check int stack_load_text(const char *file, const char *dir, const char *text, size_t len,
                                const struct stack_load_options *options, struct stack **out,
-                               struct stack_problems *problems, struct err *e);
+                               struct stack_problems *problems);
 
 /* Writes the resolved model as a stack file that stack_load_text turns into the same model without
  * any environment: the engine keeps this copy, `svc config` prints it. */

@@ -125,7 +125,7 @@ static void mount_finish(struct field_ctx *ctx, const struct json *node, struct 
             field_error(ctx, node->place, "a bind needs a source");
             return;
         }
-        m->source = decode_path(d, md->source);
+        m->source = decode_path(d, node->place, md->source);
         check_bind(ctx, node, md);
         break;
     case STACK_MOUNT_VOLUME:

@@ -186,7 +186,7 @@ static void route_files(struct field_ctx *ctx, const struct json *node, struct s
         return;
     }
     if (fd.dir) {
-        r->dir = decode_path(draft_of(ctx), fd.dir);
+        r->dir = decode_path(draft_of(ctx), node->place, fd.dir);
         check_dir(ctx, node, r->dir);
     } else if (decode_volume_ref(ctx, json_find(node, "volume")->place, fd.volume)) {
         r->volume = fd.volume;

@@ -52,7 +52,7 @@ static void decode_rootfs(struct field_ctx *ctx, const struct json *node, void *
     }
     struct stat st;
     s->rootfs.kind = STACK_ROOTFS_DIR;
-    s->rootfs.path = decode_path(draft_of(ctx), rd.path);
+    s->rootfs.path = decode_path(draft_of(ctx), node->place, rd.path);
     if (!decode_checks_host(draft_of(ctx)))
         return;
     if (stat(s->rootfs.path, &st) < 0)

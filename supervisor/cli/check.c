@@ -25,17 +25,16 @@ static void put_problem(struct json_writer *w, const struct stack_problem *p)
 
 static int check_json(struct cli *cli, struct err *e)
 {
-    const char *path;
-    if (cli_stackfile_path(&cli->args, &path, e) < 0)
+    auto_cli_stackfile struct cli_stackfile f = { .count = 0 };
+    if (cli_stackfile_find(&cli->args, &f, e) < 0)
         return -1;
-    struct stack_load_options options = cli_stackfile_options(&cli->args);
     struct stack_problems problems = { 0 };
     auto_(stack_free) struct stack *stack = NULL;
     auto_buf struct buf text;
     buf_init(&text, REPORT_BYTES);
     struct json_writer w;
     json_writer_init(&w, &text, 0);
-    int result = stack_load(path, &options, &stack, &problems, e);
+    int result = stack_load(f.paths, f.count, &f.options, &stack, &problems, e);
     bool has_mistakes = problems.error_count > 0;
     json_begin_object(&w, NULL);
     json_put_bool(&w, "ok", result == 0);
@@ -54,7 +53,7 @@ static int check_json(struct cli *cli, struct err *e)
 int cli_verb_check(struct cli *cli, struct err *e)
 {
     if (cli->args.word_count)
-        cli->args.file = cli->args.words[0];
+        cli_stackfile_word(&cli->args);
     if (cli->args.json)
         return check_json(cli, e);
     auto_(stack_free) struct stack *stack = NULL;

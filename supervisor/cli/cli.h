@@ -11,9 +11,9 @@
 
 /* All options of all verbs. Zero: not given. */
 struct cli_args {
-    const char *file; /* -f, or the word of run, up, check */
-    const char *project;
-    const char *env_file;
+    struct cli_texts files; /* -f, or the word of run, up, check */
+    const char *project, *project_dir;
+    struct cli_texts env_files;
     bool json, help, version;
 
     bool detach, wait;

@@ -190,7 +190,7 @@ static bool is_file_of(const struct cli_args *args, const struct cli_project *p)
 static int remove_volumes(const struct cli *cli, const struct cli_project *p, struct err *e)
 {
     auto_(stack_free) struct stack *stack = NULL;
-    if (!cli->args.file && !is_file_of(&cli->args, p))
+    if (!cli->args.files.count && !is_file_of(&cli->args, p))
         return refuse_volumes(p, e);
     int loaded = cli_stackfile_load(&cli->args, &stack, e);
     if (loaded)

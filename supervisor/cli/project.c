@@ -150,9 +150,9 @@ static int refuse_guess(struct err *e)
 static bool has_file_here(void)
 {
     const struct cli_args none = { 0 };
-    const char *path;
+    auto_cli_stackfile struct cli_stackfile f = { .count = 0 };
     struct err e;
-    return cli_stackfile_path(&none, &path, &e) == 0;
+    return cli_stackfile_find(&none, &f, &e) == 0;
 }
 
 int cli_project_find(const struct cli_args *args, enum cli_guess guess, struct cli_project *out,
@@ -163,7 +163,7 @@ int cli_project_find(const struct cli_args *args, enum cli_guess guess, struct c
     auto_free char *here = NULL;
     if (cli_stackfile_name(args, &here, e) == 0)
         return cli_project_init(out, here, e);
-    if (args->file)
+    if (args->files.count)
         return -1;
     if (guess == CLI_GUESS_NEVER)
         return has_file_here() ? -1 : refuse_guess(e);

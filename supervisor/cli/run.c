@@ -90,7 +90,7 @@ int cli_verb_run(struct cli *cli, struct err *e)
 {
     struct cli_args *args = &cli->args;
     if (args->word_count)
-        args->file = args->words[0];
+        cli_stackfile_word(args);
     if (args->wait_timeout_s.is_set)
         args->wait = true;
     if (args->wait && !args->detach) {

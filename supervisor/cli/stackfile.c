@@ -18,42 +18,18 @@ enum {
 
 #define DEFAULT_FILE "stack.json"
 
-/* What is looked for, in this order: ours, then as Compose does it. */
-static const char *const default_files[] = { DEFAULT_FILE, "compose.yaml", "compose.yml",
-                                             "docker-compose.yml", "docker-compose.yaml" };
-
-static int find_default(const char **path, struct err *e)
-{
-    for (size_t i = 0; i < ARRAY_LEN(default_files); i++)
-        if (access(default_files[i], F_OK) == 0) {
-            *path = default_files[i];
-            return 0;
-        }
-    (void)err_input(e, "there is no %s or compose.yaml here", DEFAULT_FILE);
-    err_hint(e, "name the file: svc run FILE, or -f FILE");
-    return -1;
-}
-
-int cli_stackfile_path(const struct cli_args *args, const char **path, struct err *e)
-{
-    const char *file = args->file;
-    struct stat there;
-    if (!file && find_default(&file, e) < 0)
-        return -1;
-    if (stat(file, &there) < 0) {
-        (void)err_input(e, "%s: %s", file, errno == ENOENT ? "no such file" : strerror(errno));
-        err_hint(e, "give the path of a stack file");
-        return -1;
-    }
-    if (S_ISDIR(there.st_mode)) {
-        (void)err_input(e, "%s is a directory, not a stack file", file);
-        err_hint(e, "name the file in it: %s%s%s", file, str_ends(file, "/") ? "" : "/",
-                 DEFAULT_FILE);
-        return -1;
-    }
-    *path = file;
-    return 0;
-}
+/* What is looked for, in this order (ours, then as Compose does it), and what is merged over it
+ * when it is there. */
+static const struct {
+    const char *name;
+    const char *over[2];
+} default_files[] = {
+    { DEFAULT_FILE, { "stack.override.json", NULL } },
+    { "compose.yaml", { "compose.override.yaml", "compose.override.yml" } },
+    { "compose.yml", { "compose.override.yml", "compose.override.yaml" } },
+    { "docker-compose.yml", { "docker-compose.override.yml", "docker-compose.override.yaml" } },
+    { "docker-compose.yaml", { "docker-compose.override.yaml", "docker-compose.override.yml" } },
+};
 
 static uint64_t machine_memory_bytes(void)
 {
@@ -61,12 +37,118 @@ static uint64_t machine_memory_bytes(void)
     return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
 }
 
-struct stack_load_options cli_stackfile_options(const struct cli_args *args)
+void cli_stackfile_done(struct cli_stackfile *f)
 {
-    return (struct stack_load_options){ .project = args->project,
-                                        .env_file = args->env_file,
-                                        .environ = environ,
-                                        .total_memory_bytes = machine_memory_bytes() };
+    arena_done(&f->arena);
+}
+
+static void add_path(struct cli_stackfile *f, const char *path)
+{
+    if (f->count < STACK_FILES_MAX)
+        f->paths[f->count++] = path;
+}
+
+/* DIR is "" or ends in "/". */
+static bool find_in(struct cli_stackfile *f, const char *dir)
+{
+    for (size_t i = 0; i < ARRAY_LEN(default_files); i++) {
+        const char *path = arena_printf(&f->arena, "%s%s", dir, default_files[i].name);
+        if (access(path, F_OK) < 0)
+            continue;
+        add_path(f, path);
+        for (size_t k = 0; k < ARRAY_LEN(default_files[i].over); k++) {
+            const char *name = default_files[i].over[k];
+            const char *over = name ? arena_printf(&f->arena, "%s%s", dir, name) : NULL;
+            if (over && access(over, F_OK) == 0) {
+                add_path(f, over);
+                break;
+            }
+        }
+        return true;
+    }
+    return false;
+}
+
+/* Here, then in the directories above, as Compose does. */
+static int find_default(struct cli_stackfile *f, struct err *e)
+{
+    auto_free char *dir = getcwd(NULL, 0);
+    if (find_in(f, ""))
+        return 0;
+    for (char *slash; dir && (slash = strrchr(dir, '/'));) {
+        *slash = '\0';
+        if (find_in(f, arena_printf(&f->arena, "%s/", dir)))
+            return 0;
+    }
+    (void)err_input(e, "there is no %s or compose.yaml here", DEFAULT_FILE);
+    err_hint(e, "name the file: svc run FILE, or -f FILE");
+    return -1;
+}
+
+static int check_path(const char *file, struct err *e)
+{
+    struct stat there;
+    if (str_eq(file, STACK_STDIN))
+        return 0;
+    if (stat(file, &there) < 0) {
+        (void)err_input(e, "%s: %s", file, errno == ENOENT ? "no such file" : strerror(errno));
+        err_hint(e, "give the path of a stack file");
+        return -1;
+    }
+    if (!S_ISDIR(there.st_mode))
+        return 0;
+    (void)err_input(e, "%s is a directory, not a stack file", file);
+    err_hint(e, "name the file in it: %s%s%s", file, str_ends(file, "/") ? "" : "/", DEFAULT_FILE);
+    return -1;
+}
+
+/* The words of LIST, separated by SEPARATOR, to ITEMS; returns how many. */
+static size_t split(struct arena *a, const char *list, char separator, const char **items,
+                    size_t max)
+{
+    size_t count = 0;
+    const char stops[] = { separator, '\0' };
+    while (list && *list && count < max) {
+        size_t len = strcspn(list, stops);
+        if (len)
+            items[count++] = arena_strndup(a, list, len);
+        list += len + (list[len] == separator);
+    }
+    return count;
+}
+
+int cli_stackfile_find(const struct cli_args *args, struct cli_stackfile *out, struct err *e)
+{
+    *out = (struct cli_stackfile){ .count = 0 };
+    if (args->files.count > STACK_FILES_MAX)
+        return err_input(e, "more than %d stack files", STACK_FILES_MAX);
+    for (size_t i = 0; i < args->files.count; i++)
+        add_path(out, args->files.items[i]);
+    if (!out->count)
+        out->count = split(&out->arena, getenv("COMPOSE_FILE"), ':', out->paths, STACK_FILES_MAX);
+    if (!out->count && find_default(out, e) < 0)
+        return -1;
+    for (size_t i = 0; i < out->count; i++)
+        if (check_path(out->paths[i], e) < 0)
+            return -1;
+    size_t env_count = args->env_files.count;
+    for (size_t i = 0; i < env_count; i++)
+        out->env_files[i] = args->env_files.items[i];
+    if (!env_count)
+        env_count =
+            split(&out->arena, getenv("COMPOSE_ENV_FILES"), ',', out->env_files, CLI_TEXTS_MAX);
+    out->options = (struct stack_load_options){ .project = args->project,
+                                                .dir = args->project_dir,
+                                                .env_files = env_count ? out->env_files : NULL,
+                                                .environ = environ,
+                                                .total_memory_bytes = machine_memory_bytes() };
+    return 0;
+}
+
+void cli_stackfile_word(struct cli_args *args)
+{
+    if (args->files.count < CLI_TEXTS_MAX)
+        args->files.items[args->files.count++] = args->words[0];
 }
 
 static void print_problems(const struct stack_problems *problems)
@@ -82,13 +164,12 @@ static void print_problems(const struct stack_problems *problems)
 
 int cli_stackfile_load(const struct cli_args *args, struct stack **out, struct err *e)
 {
-    const char *path;
-    if (cli_stackfile_path(args, &path, e) < 0)
-        return -1;
-    struct stack_load_options options = cli_stackfile_options(args);
+    auto_cli_stackfile struct cli_stackfile f = { .count = 0 };
     struct stack_problems problems = { 0 };
     struct err unread = { 0 };
-    int result = stack_load(path, &options, out, &problems, &unread);
+    if (cli_stackfile_find(args, &f, e) < 0)
+        return -1;
+    int result = stack_load(f.paths, f.count, &f.options, out, &problems, &unread);
     print_problems(&problems);
     if (result < 0 && problems.error_count)
         result = 1;
@@ -96,22 +177,6 @@ int cli_stackfile_load(const struct cli_args *args, struct stack **out, struct e
         *e = unread;
     stack_problems_done(&problems);
     return result;
-}
-
-/* The `name` of a file that does not load. */
-static char *name_in(const char *path)
-{
-    struct arena a = { 0 };
-    struct json *tree;
-    struct err e;
-    const char *forced = getenv("COMPOSE_PROJECT_NAME");
-    char *name = NULL;
-    if (forced && forced[0])
-        return str_dup(forced);
-    if (json_load(&a, AT_FDCWD, path, &tree, &e) == 0 && json_find_string(tree, "name", NULL))
-        name = str_dup(json_find_string(tree, "name", NULL));
-    arena_done(&a);
-    return name;
 }
 
 static void say_nameless(const struct stack_problems *problems, const struct err *unread,
@@ -130,20 +195,17 @@ static void say_nameless(const struct stack_problems *problems, const struct err
 
 int cli_stackfile_name(const struct cli_args *args, char **out, struct err *e)
 {
-    const char *path;
-    *out = NULL;
-    if (cli_stackfile_path(args, &path, e) < 0)
-        return -1;
-    struct stack_load_options options = cli_stackfile_options(args);
+    auto_cli_stackfile struct cli_stackfile f = { .count = 0 };
     struct stack_problems problems = { 0 };
-    auto_(stack_free) struct stack *stack = NULL;
     struct err unread = { 0 };
-    *out = stack_load(path, &options, &stack, &problems, &unread) == 0 ? str_dup(stack->name)
-                                                                       : name_in(path);
-    if (!*out)
+    *out = NULL;
+    if (cli_stackfile_find(args, &f, e) < 0)
+        return -1;
+    int result = stack_load_name(f.paths, f.count, &f.options, out, &problems, &unread);
+    if (result < 0)
         say_nameless(&problems, &unread, e);
     stack_problems_done(&problems);
-    return *out ? 0 : -1;
+    return result;
 }
 
 int cli_stackfile_load_copy(const char *run_dir, const char *project, struct stack **out,
@@ -161,9 +223,7 @@ int cli_stackfile_load_copy(const char *run_dir, const char *project, struct sta
         .is_saved_copy = true,
     };
     struct stack_problems problems = { 0 };
-    struct err unread = { 0 };
-    int result =
-        stack_load_text(path, run_dir, text.data, text.len, &options, out, &problems, &unread);
+    int result = stack_load_text(path, run_dir, text.data, text.len, &options, out, &problems);
     if (result < 0)
         (void)err_internal(e, "%s is not a stack file any more", path);
     stack_problems_done(&problems);

@@ -53,7 +53,7 @@ static int load_stack(struct project *p, struct err *e)
     };
     struct stack_problems problems = { 0 };
     int result = stack_load_text(CTL_STACK_FILE, p->run_dir, text.data, text.len, &options,
-                                 &p->stack, &problems, e);
+                                 &p->stack, &problems);
     if (result < 0 && problems.error_count) {
         char line[1024];
         stack_problem_line(&problems.items[0], line, sizeof(line));

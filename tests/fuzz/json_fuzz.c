@@ -28,7 +28,7 @@ static struct stack *load(const char *text, size_t len)
     struct stack_problems problems = { 0 };
     struct stack *s = NULL;
     struct err e = { 0 };
-    int rc = stack_load_text("fuzz", "/srv", text, len, &options, &s, &problems, &e);
+    int rc = stack_load_text("fuzz", "/srv", text, len, &options, &s, &problems);
     if ((rc < 0) != (problems.error_count > 0) || (rc == 0) != (s != NULL))
         abort();
     char line[ERR_LINE_MAX];

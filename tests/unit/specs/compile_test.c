@@ -66,7 +66,7 @@ static void compile(struct fixture *f, const char *service, const struct compile
     struct err e = { 0 };
     memset(f, 0, sizeof(*f));
     assert_int_equal(stack_load_text("s", "/", stack_text, sizeof(stack_text) - 1, &options,
-                                     &f->stack, &problems, &e),
+                                     &f->stack, &problems),
                      0);
     stack_problems_done(&problems);
     buf_init(&f->text, 1 << 20);

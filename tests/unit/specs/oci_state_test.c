@@ -24,6 +24,8 @@ static const struct oci_state sample = {
     .annotations = { &pair, 1 },
     .owner_uid = 7,
     .has_later_hooks = true,
+    .config = "{\n  \"a\": 1\n}\n",
+    .config_len = 13,
 };
 
 struct dir {
@@ -53,7 +55,9 @@ static void what_is_saved_is_loaded(void **state)
     struct err e = { 0 };
     struct oci_state s;
     dir_open(&d);
-    assert_int_equal(oci_state_save(d.fd, &sample, &e), 0);
+    assert_int_equal(oci_state_prepare(d.fd, &sample, &e), 0);
+    assert_int_equal(oci_state_load(&a, d.fd, &s, &e), -1);
+    assert_int_equal(oci_state_publish(d.fd, &e), 0);
     assert_int_equal(oci_state_load(&a, d.fd, &s, &e), 0);
     assert_string_equal(s.id, sample.id);
     assert_int_equal(s.pid, 42);
@@ -67,6 +71,8 @@ static void what_is_saved_is_loaded(void **state)
     assert_string_equal(s.annotations.items[0].value, "v \"q\"");
     assert_int_equal(s.owner_uid, 7);
     assert_true(s.has_later_hooks);
+    assert_int_equal(s.config_len, sample.config_len);
+    assert_string_equal(s.config, sample.config);
     arena_done(&a);
     dir_close(&d);
 }

@@ -29,8 +29,8 @@ struct fixture {
 static void load_with(struct fixture *f, const char *text, const struct stack_load_options *options)
 {
     memset(f, 0, sizeof(*f));
-    int rc = stack_load_text("stack.json", "/tmp", text, strlen(text), options, &f->stack,
-                             &f->problems, &f->e);
+    int rc =
+        stack_load_text("stack.json", "/tmp", text, strlen(text), options, &f->stack, &f->problems);
     for (size_t i = 0; i < f->problems.count; i++)
         if (!f->problems.items[i].is_warning) {
             char line[ERR_LINE_MAX];
@@ -113,13 +113,12 @@ static void project_names_have_an_order(void **state)
     const char *unnamed = "{\"services\": {\"a\": {\"rootfs\": \"host\", \"command\": \"a\"}}}";
     options.environ = NULL;
     assert_int_equal(stack_load_text("x", "/srv/My.App_1", unnamed, strlen(unnamed), &options,
-                                     &f.stack, &f.problems, &f.e),
+                                     &f.stack, &f.problems),
                      0);
     assert_string_equal(f.stack->name, "myapp_1");
     stack_free(f.stack);
     assert_int_equal(
-        stack_load_text("x", "/", unnamed, strlen(unnamed), &options, &f.stack, &f.problems, &f.e),
-        0);
+        stack_load_text("x", "/", unnamed, strlen(unnamed), &options, &f.stack, &f.problems), 0);
     assert_string_equal(f.stack->name, "stack");
     stack_free(f.stack);
 }
@@ -244,15 +243,16 @@ static void files_have_their_precedence(void **state)
     struct stack_load_options options = { .environ = environment };
     struct fixture f = { 0 };
     (void)snprintf(path, sizeof(path), "%s/stack.json", dir);
-    assert_int_equal(stack_load(path, &options, &f.stack, &f.problems, &f.e), 0);
+    assert_int_equal(stack_load(&(const char *){ path }, 1, &options, &f.stack, &f.problems, &f.e),
+                     0);
     const struct stack_pairs *env = &f.stack->services[0].environment;
     assert_int_equal(env->count, 3);
     assert_string_equal(env->items[0].value, "process");
     assert_string_equal(env->items[1].value, "'$raw'");
     assert_string_equal(env->items[2].value, "dotenv");
     done(&f);
-    assert_int_equal(stack_load("/nonexistent/stack.json", &options, &f.stack, &f.problems, &f.e),
-                     -1);
+    const char *missing = "/nonexistent/stack.json";
+    assert_int_equal(stack_load(&missing, 1, &options, &f.stack, &f.problems, &f.e), -1);
     assert_int_equal(f.problems.count, 0);
     assert_string_equal(f.e.what, "open /nonexistent/stack.json: no such file or directory");
     assert_int_equal(fd_remove_tree(-100, dir), 0);
