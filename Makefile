@@ -93,6 +93,14 @@ $(BUILD)/tests/fuzz/$(1)_replay: $(BUILD)/tests/fuzz/replay.o $(BUILD)/tests/fuz
 endef
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rules,$(t))))
 
+# The commit that `svc-runtime --version` tells, where git knows it: built again when it changes.
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+$(BUILD)/runtime/main.o: CPPFLAGS += $(if $(COMMIT),-DSVC_COMMIT='"$(COMMIT)"')
+$(BUILD)/runtime/main.o: $(BUILD)/commit
+.PHONY: always
+$(BUILD)/commit: always
+	@mkdir -p $(@D); echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
+
 $(BUILD)/svc: $(BUILD)/supervisor/main.o $(call archives,supervisor)
 	$(V_)$(CC) $(LDFLAGS) -o $@ $< $(link_archives) $(LIBS)
 $(BUILD)/svc-runtime: $(BUILD)/runtime/main.o $(call archives,runtime)
@@ -251,6 +259,8 @@ PACKAGES_BUILD := gcc make libc6-dev libseccomp-dev libyajl-dev libyaml-dev
 PACKAGES_RUN := nftables redis-server gunicorn python3-flask python3-redis
 PACKAGES_TEST := libcmocka-dev python3-pytest python3-pytest-xdist clang-14 clang-format-14 clang-tidy-14 \
                  cppcheck busybox-static iproute2 curl procps strace
+# Clients that drive svc-runtime in tests/clients.
+PACKAGES_CLIENTS := podman conmon crun netavark aardvark-dns iptables containerd docker.io tini
 PACKAGES_FUZZ := clang-14 libclang-rt-14-dev
 PACKAGES_BENCH := crun runc golang-github-containers-common redis-server gunicorn python3-flask python3-redis nftables busybox-static
 PACKAGES_VM := qemu-system-x86 busybox-static cpio kmod e2fsprogs
@@ -273,7 +283,7 @@ deps: ## install the packages that the build needs (root)
 deps-run: ## … and those of the examples (root)
 	$(call install_missing,$(PACKAGES_BUILD) $(PACKAGES_RUN))
 deps-test: ## … and those of the tests (root)
-	$(call install_missing,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST))
+	$(call install_missing,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_CLIENTS))
 
 # --- the rest ----------------------------------------------------------------------------------
 

@@ -66,23 +66,18 @@ const char *caps_mask_names(uint64_t mask, char *to, size_t size)
     return to;
 }
 
-static int mask_of(const struct oci_strings *names, const char *set, uint64_t *out, struct err *e)
+/* An unknown name is a warning and no failure: config.md §Linux Process, "Any value which cannot be
+ * mapped to a relevant kernel interface … MUST be logged as a warning". */
+static void mask_of(const struct oci_strings *names, uint64_t *out, const char **unknown)
 {
     *out = 0;
     for (size_t i = 0; i < names->count; i++) {
-        const char *name = names->items[i];
-        int number = capability_number(name);
-        if (number < 0) {
-            (void)err_input(e, "process.capabilities.%s[%zu]: unknown capability \"%s\"", set, i,
-                            name);
-            const char *near = capability_nearest(name);
-            if (near)
-                err_hint(e, "did you mean \"%s\"?", near);
-            return -1;
-        }
-        *out |= BIT(number);
+        int number = capability_number(names->items[i]);
+        if (number >= 0)
+            *out |= BIT(number);
+        else if (!*unknown)
+            *unknown = names->items[i];
     }
-    return 0;
 }
 
 /* The kernel answers EINVAL for a capability that it does not know. */
@@ -115,12 +110,11 @@ static int decode(const struct oci_capabilities *in, struct caps_plan *p, struct
 {
     if (!in->is_set)
         return 0;
-    if (mask_of(&in->bounding, "bounding", &p->bounding, e) < 0 ||
-        mask_of(&in->permitted, "permitted", &p->permitted, e) < 0 ||
-        mask_of(&in->effective, "effective", &p->effective, e) < 0 ||
-        mask_of(&in->inheritable, "inheritable", &p->inheritable, e) < 0 ||
-        mask_of(&in->ambient, "ambient", &p->ambient, e) < 0)
-        return -1;
+    mask_of(&in->bounding, &p->bounding, &p->unknown);
+    mask_of(&in->permitted, &p->permitted, &p->unknown);
+    mask_of(&in->effective, &p->effective, &p->unknown);
+    mask_of(&in->inheritable, &p->inheritable, &p->unknown);
+    mask_of(&in->ambient, &p->ambient, &p->unknown);
     uint64_t excess = p->effective & ~p->permitted;
     if (excess) {
         char names[128];

@@ -20,11 +20,12 @@ struct caps_plan {
     /* For a warning (runtime-spec config.md §Linux Process: "cannot be granted … MUST be logged as
      * a warning"): asked for, but this kernel or this process does not have it to give. */
     uint64_t unavailable;
+    const char *unknown; /* for another: the first name that is no capability; NULL: none */
 };
 
 /* An absent object gives empty sets. GAINS_ALL says that the child will be in another user
  * namespace, where it holds every capability; else what the caller lacks moves to `unavailable`.
- * ERR_INPUT names an unknown capability, or one that is effective without being permitted. */
+ * ERR_INPUT names one that is effective without being permitted. */
 must_check int caps_plan_init(const struct oci_capabilities *in, bool gains_all,
                               struct caps_plan *out, struct err *e);
 /* Writes "CAP_SYS_TIME CAP_BPF" to TO for a message; returns TO; leaves out

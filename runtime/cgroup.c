@@ -91,6 +91,7 @@ void cgroup_free(struct cgroup *cg)
         fd_close(&cg->dirs[i].fd);
         fd_close(&cg->dirs[i].root_fd);
     }
+    cgroup_writes_done(&cg->writes);
     free(cg);
 }
 
@@ -187,9 +188,10 @@ static int dir_make(struct cgroup_dir *dir, const char *path, uint32_t wanted, s
             return -1;
         }
     }
-    if (has_processes(dir->fd))
-        return err_conflict(e, "cgroup %s%s has processes in it", dir->hierarchy.mountpoint, path);
-    return 0;
+    if (!has_processes(dir->fd))
+        return 0;
+    fd_close(&dir->fd); /* somebody else's: not for us to remove */
+    return err_conflict(e, "cgroup %s%s has processes in it", dir->hierarchy.mountpoint, path);
 }
 
 static int dir_open_root(struct cgroup_dir *dir, struct err *e)
@@ -230,17 +232,13 @@ static uint32_t controllers_of(const struct cgroup_writes *writes)
     return bits;
 }
 
-/* Adds the hierarchies of HOST that have one of CONTROLLERS, and v2, unless there already. */
-static int add_dirs(struct cgroup *cg, const struct cgroup_host *host, uint32_t controllers,
-                    struct err *e)
+/* Adds the hierarchies of HOST of VERSION that have one of CONTROLLERS, or v2. */
+static int add_dirs(struct cgroup *cg, const struct cgroup_host *host, unsigned version,
+                    uint32_t controllers, struct err *e)
 {
     for (size_t i = 0; i < host->count; i++) {
         const struct cgroup_hierarchy *h = &host->items[i];
-        bool is_there = false;
-        for (size_t j = 0; j < cg->count; j++)
-            is_there |= cg->dirs[j].hierarchy.version == h->version &&
-                        str_eq(cg->dirs[j].hierarchy.options, h->options);
-        if (is_there || !(h->version == 2 || (h->controllers & controllers)))
+        if (h->version != version || !(version == 2 || (h->controllers & controllers)))
             continue;
         struct cgroup_dir *dir = &cg->dirs[cg->count++];
         dir->hierarchy = *h;
@@ -314,35 +312,55 @@ static int write_devices(const struct cgroup *cg, const struct oci_resources *re
     return err_host(e, "linux.resources.devices: no cgroup hierarchy can hold the rules");
 }
 
-static int fill(struct cgroup *cg, const struct cgroup_host *host,
-                const struct cgroup_writes *writes, const struct oci_resources *res, struct err *e)
+static uint32_t controllers_wanted(const struct cgroup *cg, const struct cgroup_host *host)
 {
-    if (add_dirs(cg, host, controllers_always(host) | controllers_of(writes), e) < 0 ||
-        write_limits(cg, writes, e) < 0 || write_devices(cg, res, e) < 0)
-        return -1;
-    return 0;
+    return controllers_always(host) | controllers_of(&cg->writes);
 }
 
-int cgroup_new(const struct cgroup_host *host, const char *path, const struct oci_resources *res,
-               struct cgroup **out, struct err *e)
+int cgroup_begin(const struct cgroup_host *host, const char *path, const struct oci_resources *res,
+                 struct cgroup **out, struct err *e)
 {
     auto_(cgroup_free) struct cgroup *cg = cgroup_alloc();
     unsigned versions[CGROUP_CONTROLLER_COUNT_];
-    struct cgroup_writes writes;
     if (host->layout == CGROUP_NONE) {
         (void)err_host(e, "no cgroup hierarchy is mounted");
         err_hint(e, "mount -t cgroup2 none /sys/fs/cgroup");
         return -1;
     }
     versions_of(host, versions);
-    if (path_normalise(path, cg->path, e) < 0 || cgroup_limits_plan(res, versions, &writes, e) < 0)
+    if (path_normalise(path, cg->path, e) < 0 ||
+        cgroup_limits_plan(res, versions, &cg->writes, e) < 0)
         return -1;
-    int result = fill(cg, host, &writes, res, e);
-    cgroup_writes_done(&writes);
-    if (result < 0) {
+    if (add_dirs(cg, host, 2, controllers_wanted(cg, host), e) < 0) {
         struct err ignored; /* the first failure is the one to tell */
-        if (e->kind != ERR_CONFLICT)
-            (void)!cgroup_remove(cg, 0, &ignored);
+        (void)!cgroup_remove(cg, 0, &ignored);
+        return -1;
+    }
+    *out = take_ptr(cg);
+    return 0;
+}
+
+int cgroup_finish(struct cgroup *cg, const struct cgroup_host *host,
+                  const struct oci_resources *res, struct err *e)
+{
+    int result = add_dirs(cg, host, 1, controllers_wanted(cg, host), e);
+    if (result == 0)
+        result = write_limits(cg, &cg->writes, e);
+    if (result == 0)
+        result = write_devices(cg, res, e);
+    cgroup_writes_done(&cg->writes);
+    return result;
+}
+
+int cgroup_new(const struct cgroup_host *host, const char *path, const struct oci_resources *res,
+               struct cgroup **out, struct err *e)
+{
+    auto_(cgroup_free) struct cgroup *cg = NULL;
+    if (cgroup_begin(host, path, res, &cg, e) < 0)
+        return -1;
+    if (cgroup_finish(cg, host, res, e) < 0) {
+        struct err ignored; /* the first failure is the one to tell */
+        (void)!cgroup_remove(cg, 0, &ignored);
         return -1;
     }
     *out = take_ptr(cg);

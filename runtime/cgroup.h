@@ -70,6 +70,12 @@ struct cgroup; /* opaque: the directories of one container, their fds */
  * the value and why; a limit that this machine cannot apply is an error, never skipped. */
 must_check int cgroup_new(const struct cgroup_host *host, const char *path,
                           const struct oci_resources *res, struct cgroup **out, struct err *e);
+/* The same in two steps: what clone3 needs, the v2 directory, and the rest. When the second fails,
+ * the caller removes. RES as in the first. */
+must_check int cgroup_begin(const struct cgroup_host *host, const char *path,
+                            const struct oci_resources *res, struct cgroup **out, struct err *e);
+must_check int cgroup_finish(struct cgroup *cg, const struct cgroup_host *host,
+                             const struct oci_resources *res, struct err *e);
 /* Forgets; removes nothing. */
 void cgroup_free(struct cgroup *cg);
 DEFINE_AUTO(cgroup_free, struct cgroup *);

@@ -112,8 +112,17 @@ static bool is_listed(const struct cgroup_host *host, const struct cgroup_hierar
     return false;
 }
 
+/* Another mount may lie on top, as when a container engine mounts its own view. */
+static bool is_hidden(const struct cgroup_hierarchy *h)
+{
+    struct statfs fs;
+    return statfs(h->mountpoint, &fs) < 0
+               ? errno == ENOENT || errno == ENOTDIR
+               : fs.f_type != (h->version == 2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC);
+}
+
 /* "36 35 0:31 / /sys/fs/cgroup/pids rw,relatime shared:9 - cgroup cgroup rw,pids" */
-static void parse_line(char *line, struct cgroup_host *out)
+static void parse_line(char *line, bool skips_hidden, struct cgroup_host *out)
 {
     char *fields[FIELDS_MAX];
     size_t count = split(line, fields);
@@ -138,7 +147,7 @@ static void parse_line(char *line, struct cgroup_host *out)
         h.controllers = cgroup_controllers_parse(h.options, 1);
     }
     /* the first mount of a hierarchy counts; others are bind mounts of parts of it */
-    if (!is_listed(out, &h))
+    if (!is_listed(out, &h) && !(skips_hidden && is_hidden(&h)))
         out->items[out->count++] = h;
 }
 
@@ -155,7 +164,7 @@ static enum cgroup_layout layout_of(const struct cgroup_host *host)
     return has_v2 ? CGROUP_V2 : CGROUP_NONE;
 }
 
-void cgroup_host_parse(const char *mountinfo, struct cgroup_host *out)
+static void parse(const char *mountinfo, bool skips_hidden, struct cgroup_host *out)
 {
     memset(out, 0, sizeof(*out));
     auto_free char *text = str_dup(mountinfo);
@@ -163,10 +172,15 @@ void cgroup_host_parse(const char *mountinfo, struct cgroup_host *out)
         char *end = strchr(line, '\n');
         if (end)
             *end++ = '\0';
-        parse_line(line, out);
+        parse_line(line, skips_hidden, out);
         line = end;
     }
     out->layout = layout_of(out);
+}
+
+void cgroup_host_parse(const char *mountinfo, struct cgroup_host *out)
+{
+    parse(mountinfo, false, out);
 }
 
 int cgroup_controllers_read(int dir_fd, uint32_t *out, struct err *e)
@@ -201,7 +215,7 @@ int cgroup_host_detect(struct cgroup_host *out, struct err *e)
     if (fd_read_file(AT_FDCWD, "/proc/self/mountinfo", &text, e) < 0)
         return -1;
     struct cgroup_host host;
-    cgroup_host_parse(text.data ? text.data : "", &host);
+    parse(text.data ? text.data : "", true, &host);
     size_t kept = 0;
     for (size_t i = 0; i < host.count; i++) {
         int found = look(&host.items[i], e);

@@ -11,11 +11,6 @@ struct cgroup_dir {
     int root_fd; /* the mount point */
     int fd;      /* the container's directory; -1: gone */
 };
-struct cgroup {
-    char path[CGROUP_PATH_LIMIT]; /* "/a/b": absolute, normal, not "/" */
-    struct cgroup_dir dirs[CGROUP_HIERARCHY_MAX];
-    size_t count;
-};
 
 #define CGROUP_BIT(controller) (UINT32_C(1) << (controller))
 
@@ -44,6 +39,12 @@ struct cgroup_writes {
     struct arena arena;
     struct cgroup_write *items;
     size_t count, cap;
+};
+struct cgroup {
+    char path[CGROUP_PATH_LIMIT]; /* "/a/b": absolute, normal, not "/" */
+    struct cgroup_dir dirs[CGROUP_HIERARCHY_MAX];
+    size_t count;
+    struct cgroup_writes writes; /* until cgroup_finish */
 };
 /* The writes for RES, where VERSIONS[controller] is 1, 2 or 0 (not on this machine). ERR_INPUT for
  * values that make no sense, ERR_HOST for limits that the version or machine has not. */

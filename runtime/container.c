@@ -23,8 +23,15 @@ int container_check_id(const char *id, struct err *e)
     static const char allowed[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_+.-";
     size_t len = strlen(id);
-    if (len == 0 || len >= ID_MAX || id[0] == '.' || id[strspn(id, allowed)] != '\0') {
-        (void)err_input(e, "invalid container id \"%.40s\"", id);
+    size_t good = strspn(id, allowed);
+    if (len == 0 || len >= ID_MAX || id[0] == '.' || id[good] != '\0') {
+        if (id[good] > ' ' && id[good] != 0x7f)
+            (void)err_input(e,
+                            "invalid container id \"%.40s\": invalid character `%c` in the "
+                            "container ID",
+                            id, id[good]);
+        else
+            (void)err_input(e, "invalid container id \"%.40s\"", id);
         err_hint(e, "letters, digits and _+.-, not beginning with a dot, at most %d", ID_MAX - 1);
         return -1;
     }
@@ -33,9 +40,12 @@ int container_check_id(const char *id, struct err *e)
 
 static int open_root(const struct runtime *rt, struct err *e)
 {
-    if (fd_mkdir_all(AT_FDCWD, rt->root, 0700) < 0)
-        return err_sys(e, errno, "create %s", rt->root);
     int fd = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        if (fd_mkdir_all(AT_FDCWD, rt->root, 0700) < 0)
+            return err_sys(e, errno, "create %s", rt->root);
+        fd = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
     return fd < 0 ? err_sys(e, errno, "open %s", rt->root) : fd;
 }
 
@@ -81,7 +91,7 @@ int container_load_config(struct container *c, struct oci_config *out, struct er
 {
     struct json *doc;
     out->bundle = c->state.bundle;
-    if (json_load(&c->arena, c->dir_fd, CONTAINER_CONFIG, &doc, e) < 0)
+    if (json_parse(&c->arena, "config.json", c->state.config, c->state.config_len, &doc, e) < 0)
         return -1;
     return oci_config_decode(&c->arena, doc, out, e);
 }
@@ -97,6 +107,8 @@ int container_remove(const struct runtime *rt, struct container *c, struct err *
 void container_done(struct container *c)
 {
     fd_close(&c->dir_fd);
+    cgroup_free(c->cgroup);
+    c->cgroup = NULL;
     arena_done(&c->arena);
 }
 
@@ -139,7 +151,7 @@ enum container_status container_status(const struct container *c)
     auto_(cgroup_free) struct cgroup *cg = NULL;
     struct err ignored;
     bool is_frozen = false;
-    if (cgroup_from_string(c->state.cgroup, &cg, &ignored) == 0 &&
+    if (c->state.cgroup[0] && cgroup_from_string(c->state.cgroup, &cg, &ignored) == 0 &&
         cgroup_is_frozen(cg, &is_frozen, &ignored) == 0 && is_frozen)
         return CONTAINER_PAUSED;
     return CONTAINER_RUNNING;
@@ -163,5 +175,7 @@ int container_open_pidfd(const struct container *c, struct err *e)
 
 int container_open_cgroup(const struct container *c, struct cgroup **out, struct err *e)
 {
+    if (!c->state.cgroup || !c->state.cgroup[0])
+        return err_conflict(e, "container \"%s\" has no cgroup", c->id);
     return cgroup_from_string(c->state.cgroup, out, e);
 }

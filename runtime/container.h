@@ -1,7 +1,7 @@
 #pragma once
-/* A container as svc-runtime remembers it: ROOT/ID/ with state.json, the config that it was made
- * from, start.sock while it waits to be started, and a lock that verbs take. Ids are checked before
- * they become a path. */
+/* A container as svc-runtime remembers it: ROOT/ID/ with state.json, which holds the config that it
+ * was made from too, and start.sock while it waits to be started. Ids are checked before they become
+ * a path. */
 #include <stdbool.h>
 
 #include "runtime/base/err.h"
@@ -10,7 +10,6 @@
 #include "specs/oci_state.h"
 
 #define CONTAINER_START_SOCKET "start.sock"
-#define CONTAINER_CONFIG       "config.json"
 
 /* Global options, for every verb. */
 struct runtime {
@@ -18,6 +17,7 @@ struct runtime {
     const char *log_path;
     bool log_is_json;
     bool is_debug;
+    bool no_cgroups; /* --cgroup-manager disabled */
 };
 
 enum container_status {
@@ -32,7 +32,8 @@ enum container_status {
 struct container {
     struct arena arena;
     char id[ID_MAX];
-    int dir_fd; /* ROOT/ID; -1 */
+    int dir_fd;            /* ROOT/ID; -1 */
+    struct cgroup *cgroup; /* of whoever made it; NULL: as the state says */
     struct oci_state state;
 };
 
@@ -44,7 +45,7 @@ must_check int container_create(const struct runtime *rt, const char *id, struct
 /* Opens and loads it; ERR_CONFLICT `container "x" does not exist`, words that podman knows. */
 must_check int container_open(const struct runtime *rt, const char *id, struct container *out,
                               struct err *e);
-/* What it was made from, from ROOT/ID/config.json. */
+/* What it was made from. */
 must_check int container_load_config(struct container *c, struct oci_config *out, struct err *e);
 /* Removes ROOT/ID. */
 must_check int container_remove(const struct runtime *rt, struct container *c, struct err *e);

@@ -24,8 +24,11 @@ const struct options_row create_options_rows[] = {
       "keep the caller's session keyring" },
     { 0, "no-pivot", OPTIONS_FLAG, offsetof(struct create_options, no_pivot),
       "move the root instead of pivot_root (for a root on a ramdisk)" },
+    { 0, "no-subreaper", OPTIONS_FLAG, offsetof(struct create_options, no_subreaper), NULL },
     { 0, "pid-file", OPTIONS_STRING, offsetof(struct create_options, pid_file),
       "file that gets the pid" },
+    { 0, "pidfd-socket", OPTIONS_STRING, offsetof(struct create_options, pidfd_socket),
+      "socket that gets a pidfd of the container's first process" },
     { 0, "preserve-fds", OPTIONS_UINT, offsetof(struct create_options, preserve_fds),
       "how many fds from 3 on stay open" },
 };
@@ -36,8 +39,11 @@ int create_options_parse(int argc, char **argv, struct create_options *o, const 
 {
     int words = options_parse(create_options_rows, create_options_count, OPTIONS_MIXED, argc - 1,
                               argv + 1, o, e);
-    if (words < 0 || verb_check_words(argv[0], words, 1, 1, "ID", e) < 0 ||
-        payload_check_preserved(o->preserve_fds, e) < 0)
+    if (words < 0 || verb_check_words(argv[0], words, 1, 1, "ID", e) < 0)
+        return -1;
+    unsigned listen_fds = payload_listen_fds();
+    o->preserve_fds += listen_fds;
+    if (payload_check_preserved(o->preserve_fds, e) < 0)
         return -1;
     *id = argv[1];
     if (o->config && !o->bundle)
@@ -49,7 +55,9 @@ int create_options_parse(int argc, char **argv, struct create_options *o, const 
         .config = o->config,
         .console_socket = o->console_socket,
         .pid_file = o->pid_file,
+        .pidfd_socket = o->pidfd_socket,
         .preserve_fds = o->preserve_fds,
+        .listen_fds = listen_fds,
         .no_pivot = o->no_pivot,
         .no_new_keyring = o->no_new_keyring,
     };

@@ -6,9 +6,10 @@
 #include "runtime/options.h"
 
 struct create_options {
-    const char *bundle, *config, *console_socket, *pid_file;
+    const char *bundle, *config, *console_socket, *pid_file, *pidfd_socket;
     unsigned preserve_fds;
     bool no_pivot, no_new_keyring;
+    bool no_subreaper; /* there never is one */
     bool detach, keep; /* run */
     char bundle_path[PATH_MAX];
     struct launch_options launch; /* points into this struct */

@@ -3,15 +3,18 @@
 #include <stdio.h>
 
 #include "runtime/launch.h"
+#include "runtime/names.h"
 #include "runtime/options.h"
 #include "runtime/verbs.h"
 
 struct delete_options {
-    bool force;
+    bool force, is_regex;
 };
 static const struct options_row rows[] = {
     { 'f', "force", OPTIONS_FLAG, offsetof(struct delete_options, force),
       "kill it first when it runs" },
+    { 'r', "regex", OPTIONS_FLAG, offsetof(struct delete_options, is_regex),
+      "all whose id the extended regular expression ID finds" },
 };
 
 static int delete_one(const struct runtime *rt, const char *id, bool force, struct err *e)
@@ -33,11 +36,25 @@ static int delete_one(const struct runtime *rt, const char *id, bool force, stru
     return result;
 }
 
+/* Goes on past one that fails; the first failure is told. */
+static int delete_matching(const struct runtime *rt, const char *pattern, bool force, struct err *e)
+{
+    struct names names;
+    struct err another;
+    int result = names_match(rt, pattern, &names, e);
+    for (size_t i = 0; i < names.count; i++)
+        if (delete_one(rt, names.items[i], force, result < 0 ? &another : e) < 0)
+            result = -1;
+    names_done(&names);
+    return result;
+}
+
 int verb_delete(const struct runtime *rt, int argc, char **argv, struct err *e)
 {
     struct delete_options o = { 0 };
     int words = options_parse(rows, ARRAY_LEN(rows), OPTIONS_MIXED, argc - 1, argv + 1, &o, e);
     if (words < 0 || verb_check_words("delete", words, 1, 1, "ID", e) < 0)
         return -1;
-    return delete_one(rt, argv[1], o.force, e);
+    return o.is_regex ? delete_matching(rt, argv[1], o.force, e)
+                      : delete_one(rt, argv[1], o.force, e);
 }

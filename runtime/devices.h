@@ -7,7 +7,7 @@
 #include "specs/oci_config.h"
 
 enum {
-    DEVICES_MAX = 64
+    DEVICES_MAX = 1024 /* --privileged lists every node of the host */
 };
 struct devices_plan {
     struct oci_device items[DEVICES_MAX];

@@ -13,6 +13,8 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/namespaces.h"
+#include "runtime/rootless.h"
+#include "runtime/sibling.h"
 #include "runtime/sync.h"
 #include "runtime/terminal.h"
 
@@ -24,7 +26,8 @@ struct enter {
     int init_pidfd;      /* of the container's first process */
     int console_fd;
     bool dies_with_caller;
-    int sync_fd; /* the child's end */
+    bool are_entered_before; /* the namespaces, by who makes the child */
+    int sync_fd;             /* the child's end */
     int parents_fd;
 };
 
@@ -37,12 +40,13 @@ static int enter_namespaces(const struct enter *n, struct err *e)
     int others = (int)(n->namespaces & ~(uint64_t)CLONE_NEWPID);
     if (cgroup_join_self(&n->join, e) < 0)
         return -1;
-    if (others && setns(n->init_pidfd, others) < 0)
+    if (others && !n->are_entered_before && setns(n->init_pidfd, others) < 0)
         return err_sys(e, errno, "join the namespaces of the container");
     if (!(n->namespaces & CLONE_NEWUSER))
         return 0;
-    if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 ||
-        syscall(SYS_setresuid, 0, 0, 0) < 0)
+    /* EPERM: setgroups is denied in there (user_namespaces(7)), as payload.c has it. */
+    if ((syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) ||
+        syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
         return err_sys(e, errno, "become root of the user namespace");
     return 0;
 }
@@ -70,12 +74,15 @@ static int hide_and_follow(void)
     return prctl(PR_SET_DUMPABLE, 0) < 0 ? -1 : prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
-_Noreturn static void child(struct enter *n)
+static void child(void *enter)
 {
+    struct enter *n = enter;
     struct err e = { 0 };
     fd_close(&n->parents_fd); /* else we would never see that the parent is gone */
     if (hide_and_follow() == 0 && sync_expect(n->sync_fd, SYNC_PREPARED, NULL, &e) == 0 &&
-        enter_namespaces(n, &e) == 0 && hide_and_follow() == 0) {
+        enter_namespaces(n, &e) == 0 && hide_and_follow() == 0 &&
+        scheduling_set_cpus(&n->payload.scheduling.final_cpus, "process.execCPUAffinity.final",
+                            &e) == 0) {
         payload_new_keyring();
         if (payload_find(&n->payload, &e) == 0 && open_terminal(n, &e) == 0 &&
             prctl(PR_SET_PDEATHSIG, 0) == 0)
@@ -92,7 +99,8 @@ _Noreturn static void child(struct enter *n)
 static int open_container(const struct container *c, const struct oci_config *config,
                           const struct enter_options *options, struct enter *n, struct err *e)
 {
-    if (payload_plan_init(config, options->process, options->preserve_fds, &n->payload, e) < 0)
+    if (payload_plan_init(config, options->process, options->preserve_fds, options->listen_fds,
+                          &n->payload, e) < 0)
         return -1;
     n->payload.is_init_wanted = false; /* that is for pid 1 */
     if (!options->process->terminal)
@@ -127,8 +135,26 @@ static int set_pid_namespace(const struct enter *n, int fd, struct err *e)
     return 0;
 }
 
+static int enter_before(void *enter, struct err *e)
+{
+    struct enter *n = enter;
+    if (n->namespaces && setns(n->init_pidfd, (int)n->namespaces) < 0)
+        return err_sys(e, errno, "join the namespaces of the container");
+    return 0;
+}
+
+/* An ordinary user may enter the container's pid namespace only from within its user namespace. */
+static int clone_as_ordinary_user(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
+{
+    struct sibling s = { enter_before, child, n, 0, n->cgroup ? cgroup_v2_fd(n->cgroup) : -1 };
+    n->are_entered_before = true;
+    return sibling_clone(&s, pid, pidfd, e);
+}
+
 static int clone_into(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
 {
+    if (rootless_is_needed())
+        return clone_as_ordinary_user(n, pid, pidfd, e);
     auto_fd int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
     if (own < 0)
         return err_sys(e, errno, "open /proc/self/ns/pid");
@@ -146,18 +172,10 @@ static int clone_into(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
 /* End of file says that execve closed the child's end. */
 static int wait_for_exec(int sync_fd, pid_t pid, struct err *e)
 {
-    struct sync_message message;
-    ssize_t n;
-    do
-        n = recv(sync_fd, &message, sizeof(message), 0);
-    while (n < 0 && errno == EINTR);
-    if (n == 0)
+    if (sync_expect_exec(sync_fd, e) == 0)
         return 0;
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         continue;
-    if (n != (ssize_t)sizeof(message) || message.type != SYNC_FAILED)
-        return err_internal(e, "unexpected message from the process in the container");
-    *e = message.err;
     return -1;
 }
 
@@ -171,20 +189,27 @@ static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
     n->sync_fd = pair[1];
     if (n->dies_with_caller)
         n->payload.parent_fd = n->sync_fd;
+    /* config.md §Linux Process: on these before the transition to the container's cgroup, … */
+    if (scheduling_set_cpus(&n->payload.scheduling.initial_cpus, "process.execCPUAffinity.initial",
+                            e) < 0) {
+        fd_close(&n->sync_fd);
+        return -1;
+    }
     int result = clone_into(n, pid, pidfd, e);
     fd_close(&n->sync_fd);
     if (result < 0)
         return -1;
     /* The child may not raise its hard limits any more once it is in a user namespace. One that
      * hears nothing ends by itself; one that has ended has said why. */
-    if (rlimits_raise(&n->payload.rlimits, *pid, e) < 0) {
+    if (rlimits_raise(&n->payload.rlimits, *pid, e) < 0 ||
+        scheduling_apply(&n->payload.scheduling, *pid, e) < 0) {
         fd_close(&ours);
         while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
             continue;
         return -1;
     }
     struct err gone;
-    (void)!sync_send(ours, SYNC_PREPARED, -1, &gone);
+    (void)!sync_send(ours, SYNC_PREPARED, NULL, &gone);
     return wait_for_exec(ours, *pid, e);
 }
 

@@ -16,29 +16,44 @@
 #include "runtime/terminal.h"
 #include "runtime/user.h"
 #include "runtime/verbs.h"
+#include "specs/capability_names.h"
 
 struct exec_options {
     const char *process, *cwd, *user, *pid_file, *console_socket;
-    struct options_list env, caps;
-    bool detach, tty, no_new_privs;
+    const char *apparmor, *process_label, *cgroup, *pidfd_socket;
+    struct options_list env, caps, additional_gids;
+    bool detach, tty, no_new_privs, ignore_paused;
     unsigned preserve_fds;
+    unsigned listen_fds; /* of the environment; preserve_fds includes them */
 };
 
 static const struct options_row rows[] = {
+    { 'g', "additional-gids", OPTIONS_STRINGS, offsetof(struct exec_options, additional_gids),
+      "add a group, by number" },
+    { 0, "apparmor", OPTIONS_STRING, offsetof(struct exec_options, apparmor),
+      "AppArmor profile of the process" },
     { 'c', "cap", OPTIONS_STRINGS, offsetof(struct exec_options, caps), "add a capability" },
+    { 0, "cgroup", OPTIONS_STRING, offsetof(struct exec_options, cgroup),
+      "the container's own, \"/\", is the only one" },
     { 0, "console-socket", OPTIONS_STRING, offsetof(struct exec_options, console_socket),
       "socket that gets the terminal" },
     { 0, "cwd", OPTIONS_STRING, offsetof(struct exec_options, cwd), "working directory" },
     { 'd', "detach", OPTIONS_FLAG, offsetof(struct exec_options, detach), "do not wait for it" },
     { 'e', "env", OPTIONS_STRINGS, offsetof(struct exec_options, env), "add NAME=VALUE" },
+    { 0, "ignore-paused", OPTIONS_FLAG, offsetof(struct exec_options, ignore_paused),
+      "also in a paused container: it runs once that is resumed" },
     { 0, "no-new-privs", OPTIONS_FLAG, offsetof(struct exec_options, no_new_privs),
       "set no_new_privs" },
     { 0, "pid-file", OPTIONS_STRING, offsetof(struct exec_options, pid_file),
       "file that gets the pid" },
+    { 0, "pidfd-socket", OPTIONS_STRING, offsetof(struct exec_options, pidfd_socket),
+      "socket that gets a pidfd of the process" },
     { 0, "preserve-fds", OPTIONS_UINT, offsetof(struct exec_options, preserve_fds),
       "how many fds from 3 on stay open" },
     { 'p', "process", OPTIONS_STRING, offsetof(struct exec_options, process),
       "file with the process object, as in config.json" },
+    { 0, "process-label", OPTIONS_STRING, offsetof(struct exec_options, process_label),
+      "SELinux label of the process" },
     { 't', "tty", OPTIONS_FLAG, offsetof(struct exec_options, tty), "give it a terminal" },
     { 'u', "user", OPTIONS_STRING, offsetof(struct exec_options, user), "USER[:GROUP]" },
 };
@@ -101,13 +116,42 @@ static int set_user(const struct container *c, const char *who, struct arena *a,
 
 /* --cap adds to all sets but the inheritable one (CVE-2022-29162) and, which needs that, the
  * ambient one. */
-static void add_capabilities(struct arena *a, const struct exec_options *o, struct oci_process *p)
+static int add_capabilities(struct arena *a, const struct exec_options *o, struct oci_process *p,
+                            struct err *e)
 {
     struct oci_capabilities *caps = &p->capabilities;
+    for (size_t i = 0; i < o->caps.count; i++) {
+        const char *near = capability_nearest(o->caps.items[i]);
+        if (capability_number(o->caps.items[i]) >= 0)
+            continue;
+        (void)err_input(e, "--cap: unknown capability \"%.40s\"", o->caps.items[i]);
+        if (near)
+            err_hint(e, "did you mean \"%s\"?", near);
+        return -1;
+    }
     caps->bounding = append(a, &caps->bounding, o->caps.items, o->caps.count);
     caps->permitted = append(a, &caps->permitted, o->caps.items, o->caps.count);
     caps->effective = append(a, &caps->effective, o->caps.items, o->caps.count);
     caps->is_set = true;
+    return 0;
+}
+
+static int add_groups(struct arena *a, const struct options_list *more, struct oci_user *u,
+                      struct err *e)
+{
+    size_t before = u->additional_gid_count;
+    uint32_t *gids = arena_alloc(a, (before + more->count + 1) * sizeof(*gids));
+    if (before)
+        memcpy(gids, u->additional_gids, before * sizeof(*gids));
+    for (size_t i = 0; i < more->count; i++) {
+        uint64_t gid;
+        if (str_to_u64(more->items[i], UINT32_MAX - 1, &gid) < 0)
+            return err_input(e, "--additional-gids: \"%s\" is not a group id", more->items[i]);
+        gids[before + i] = (uint32_t)gid;
+    }
+    u->additional_gids = gids;
+    u->additional_gid_count = before + more->count;
+    return 0;
 }
 
 static int process_from_words(const struct container *c, const struct exec_options *o, char **words,
@@ -122,9 +166,11 @@ static int process_from_words(const struct container *c, const struct exec_optio
         p->cwd = o->cwd;
     if (o->env.count)
         p->env = merge_env(a, &p->env, &o->env);
-    if (o->caps.count)
-        add_capabilities(a, o, p);
-    return o->user ? set_user(c, o->user, a, p, e) : 0;
+    if (o->caps.count && add_capabilities(a, o, p, e) < 0)
+        return -1;
+    if (o->user && set_user(c, o->user, a, p, e) < 0)
+        return -1;
+    return o->additional_gids.count ? add_groups(a, &o->additional_gids, &p->user, e) : 0;
 }
 
 static int process_from_file(const struct exec_options *o, size_t count, struct arena *a,
@@ -153,6 +199,7 @@ static int enter_and_wait(const struct container *c, const struct oci_config *co
 {
     struct enter_options enter = { .process = p,
                                    .preserve_fds = o->preserve_fds,
+                                   .listen_fds = o->listen_fds,
                                    .dies_with_caller = !o->detach,
                                    .console_fd = -1 };
     auto_fd int console = -1, ours = -1, master = -1, pidfd = -1;
@@ -170,6 +217,7 @@ static int enter_and_wait(const struct container *c, const struct oci_config *co
     if (enter_container(c, config, &enter, &pid, &pidfd, e) < 0)
         return -1;
     if ((ours >= 0 && terminal_receive(ours, &master, e) < 0) ||
+        (o->pidfd_socket && terminal_send_pidfd(o->pidfd_socket, pidfd, e) < 0) ||
         (o->pid_file && write_pid(o->pid_file, pid, e) < 0)) {
         /* One that nobody knows of could not be ended by anybody. */
         (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0U);
@@ -186,7 +234,10 @@ static int exec_in(struct container *c, const struct exec_options *o, char **wor
 {
     struct oci_config config = { 0 };
     enum container_status status = container_status(c);
-    if (status != CONTAINER_RUNNING)
+    if (o->cgroup && !str_eq(o->cgroup, "/"))
+        return err_host(e, "--cgroup: only the container's own (\"/\") is supported, not \"%s\"",
+                        o->cgroup);
+    if (status != CONTAINER_RUNNING && !(o->ignore_paused && status == CONTAINER_PAUSED))
         return err_conflict(e, "container \"%s\" is %s, not running", c->id,
                             container_status_name(status));
     if (container_load_config(c, &config, e) < 0)
@@ -194,6 +245,10 @@ static int exec_in(struct container *c, const struct exec_options *o, char **wor
     struct oci_process process = config.process;
     int result = o->process ? process_from_file(o, count, &c->arena, &process, e)
                             : process_from_words(c, o, words, count, &c->arena, &process, e);
+    if (o->apparmor)
+        process.apparmor_profile = o->apparmor;
+    if (o->process_label)
+        process.selinux_label = o->process_label;
     return result < 0 ? -1 : enter_and_wait(c, &config, o, &process, e);
 }
 
@@ -204,6 +259,8 @@ int verb_exec(const struct runtime *rt, int argc, char **argv, struct err *e)
     int words =
         options_parse(rows, ARRAY_LEN(rows), OPTIONS_FIRST_STOPS, argc - 1, argv + 1, &o, e);
     int result = -1;
+    o.listen_fds = payload_listen_fds();
+    o.preserve_fds += o.listen_fds;
     if (words > 0 && payload_check_preserved(o.preserve_fds, e) == 0 &&
         container_open(rt, argv[1], &c, e) == 0)
         result = exec_in(&c, &o, argv + 2, (size_t)words - 1, e);
@@ -212,5 +269,6 @@ int verb_exec(const struct runtime *rt, int argc, char **argv, struct err *e)
     container_done(&c);
     options_list_done(&o.env);
     options_list_done(&o.caps);
+    options_list_done(&o.additional_gids);
     return result;
 }

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
+#include "runtime/base/version.h"
+#include "runtime/memory_policy.h"
 #include "runtime/mount_options.h"
 #include "runtime/options.h"
 #include "runtime/verbs.h"
@@ -30,6 +32,8 @@ static const char *const archs[] = { "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARC
 #else
 static const char *const archs[] = { "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM" };
 #endif
+/* Annotations that change what a container does. */
+static const char *const unsafe[] = { "run.svc.init" };
 static const char *const flags[] = { "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
                                      "SECCOMP_FILTER_FLAG_TSYNC" };
 
@@ -72,6 +76,20 @@ static void put_seccomp(struct json_writer *w)
     json_end_object(w);
 }
 
+static void put_memory_policy(struct json_writer *w)
+{
+    json_begin_object(w, "memoryPolicy");
+    json_begin_array(w, "modes");
+    for (size_t i = 0; memory_policy_mode(i); i++)
+        json_put_string(w, NULL, memory_policy_mode(i));
+    json_end_array(w);
+    json_begin_array(w, "flags");
+    for (size_t i = 0; memory_policy_flag(i); i++)
+        json_put_string(w, NULL, memory_policy_flag(i));
+    json_end_array(w);
+    json_end_object(w);
+}
+
 static void put_linux(struct json_writer *w)
 {
     json_begin_object(w, "linux");
@@ -84,10 +102,12 @@ static void put_linux(struct json_writer *w)
     put_seccomp(w);
     put_enabled(w, "apparmor", false);
     put_enabled(w, "selinux", false);
+    put_memory_policy(w);
     put_enabled(w, "intelRdt", false);
     json_begin_object(w, "mountExtensions");
     put_enabled(w, "idmap", true);
     json_end_object(w);
+    put_enabled(w, "netDevices", true);
     json_end_object(w);
 }
 
@@ -110,6 +130,11 @@ int verb_features(const struct runtime *rt, int argc, char **argv, struct err *e
         json_put_string(&w, NULL, mount_options_name(i));
     json_end_array(&w);
     put_linux(&w);
+    json_begin_object(&w, "annotations");
+    json_put_string(&w, "run.svc.version", SVC_VERSION);
+    json_put_string(&w, "run.svc.checkpoint.enabled", "false");
+    json_end_object(&w);
+    put_strings(&w, "potentiallyUnsafeConfigAnnotations", unsafe, ARRAY_LEN(unsafe));
     json_end_object(&w);
     (void)buf_add_char(&text, '\n');
     if (fd_write_all(STDOUT_FILENO, text.data, text.len) < 0)

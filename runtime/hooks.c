@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,18 +17,21 @@
 #include "runtime/base/fd.h"
 
 /* In the hook's process. A status of 127 is also what a shell says for "cannot execute". */
-__attribute__((noreturn)) static void become(const struct oci_hook *hook, int input_fd)
+__attribute__((noreturn)) static void become(const struct oci_hook *hook, const char *folder,
+                                             int input_fd)
 {
-    static const char *const no_env[] = { NULL };
     const char *bare[] = { hook->path, NULL };
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    if (dup2(input_fd, STDIN_FILENO) < 0 || syscall(SYS_close_range, 3U, ~0U, 0U) < 0)
+    if (folder)
+        (void)!chdir(folder); /* where hooks of other runtimes begin; none needs it */
+    if (dup2(input_fd, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
+        syscall(SYS_close_range, 3U, ~0U, 0U) < 0)
         _exit(127);
     const char *const *args = hook->args.count ? hook->args.items : bare;
-    const char *const *env = hook->env.count ? hook->env.items : no_env;
-    (void)execve(hook->path, (char *const *)(uintptr_t)args, (char *const *)(uintptr_t)env);
+    char *const *env = hook->env.items ? (char *const *)(uintptr_t)hook->env.items : environ;
+    (void)execve(hook->path, (char *const *)(uintptr_t)args, env);
     _exit(127);
 }
 
@@ -91,7 +96,7 @@ static int reap(pid_t pid, bool is_late, const struct oci_hook *hook, const char
     return 0;
 }
 
-static int run_one(const struct oci_hook *hook, const char *name, const char *state, size_t len,
+static int run_one(const struct oci_hook *hook, const char *name, const struct hooks_state *state,
                    struct err *e)
 {
     int pair[2];
@@ -101,7 +106,7 @@ static int run_one(const struct oci_hook *hook, const char *name, const char *st
     int ours = pair[1]; /* feed_and_wait closes it */
     pid_t pid = fork();
     if (pid == 0)
-        become(hook, theirs);
+        become(hook, state->folder, theirs);
     fd_close(&theirs);
     auto_fd int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0U);
     if (pid < 0 || pidfd < 0) {
@@ -112,15 +117,26 @@ static int run_one(const struct oci_hook *hook, const char *name, const char *st
         return err_sys(e, errnum, "hooks.%s: start %s", name, hook->path);
     }
     int64_t deadline = hook->timeout_s ? now_ms() + (int64_t)hook->timeout_s * 1000 : -1;
-    int late = feed_and_wait(pidfd, ours, state, len, deadline);
+    int late = feed_and_wait(pidfd, ours, state->text, state->len, deadline);
     return reap(pid, late != 0, hook, name, e);
 }
 
-int hooks_run(const struct oci_hooks *hooks, const char *name, const char *state, size_t len,
+void hooks_set_pid(struct hooks_state *state, pid_t pid)
+{
+    static const char key[] = "\"pid\":";
+    char digits[16];
+    int n = snprintf(digits, sizeof(digits), "%10d", (int)pid);
+    /* An id has no quotes, and annotations come after it: the first one is it. */
+    char *at = state->text ? strstr(state->text, key) : NULL;
+    if (at)
+        memcpy(at + strlen(key), digits, (size_t)n);
+}
+
+int hooks_run(const struct oci_hooks *hooks, const char *name, const struct hooks_state *state,
               struct err *e)
 {
     for (size_t i = 0; i < hooks->count; i++)
-        if (run_one(&hooks->items[i], name, state, len, e) < 0)
+        if (run_one(&hooks->items[i], name, state, e) < 0)
             return -1;
     return 0;
 }

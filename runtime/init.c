@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -28,8 +27,9 @@ static int become_root(const struct init_plan *p, struct err *e)
 {
     if (!p->payload.has_userns)
         return 0;
-    if (syscall(SYS_setgroups, 0, NULL) < 0 || syscall(SYS_setresgid, 0, 0, 0) < 0 ||
-        syscall(SYS_setresuid, 0, 0, 0) < 0)
+    /* EPERM: setgroups is denied in this namespace (user_namespaces(7)), as payload.c has it. */
+    if ((syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) ||
+        syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
         return err_sys(e, errno, "become root of the user namespace");
     /* A change of ids takes both back (prctl(2)); a parent that died meanwhile is noticed by the
      * failure to tell it SYNC_READY. */
@@ -40,16 +40,12 @@ static int become_root(const struct init_plan *p, struct err *e)
 
 static int enter_namespaces(const struct init_plan *p, struct err *e)
 {
-    /* Cgroups first: moving needs the rights of the caller, and the cgroup namespace is rooted
-     * where its maker is. */
-    if (cgroup_join_self(&p->cgroup_join, e) < 0 || namespaces_join(&p->namespaces, e) < 0 ||
-        become_root(p, e) < 0)
+    /* Mapped first: what the kernel makes for a network namespace belongs to its root. */
+    if (p->payload.has_userns && sync_expect(p->sync_fd, SYNC_MAPPED, NULL, e) < 0)
         return -1;
-    if (p->namespaces.unshare_flags & CLONE_NEWCGROUP && unshare(CLONE_NEWCGROUP) < 0)
-        return err_sys(e, errno, "make a cgroup namespace");
-    if (p->namespaces.unshare_flags & CLONE_NEWTIME)
-        return namespaces_enter_time(p->config, e);
-    return 0;
+    if (become_root(p, e) < 0 || namespaces_enter(&p->namespaces, p->config, e) < 0)
+        return -1;
+    return p->wants_entered ? sync_send(p->sync_fd, SYNC_ENTERED, NULL, e) : 0;
 }
 
 static int set_names(const struct oci_config *c, struct err *e)
@@ -63,27 +59,13 @@ static int set_names(const struct oci_config *c, struct err *e)
 
 static int bring_loopback_up(const struct init_plan *p, struct err *e)
 {
-    if (!(p->namespaces.clone_flags & CLONE_NEWNET))
+    if (!(p->namespaces.unshare_flags & CLONE_NEWNET))
         return 0;
     auto_fd int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct ifreq lo = { .ifr_name = "lo", .ifr_flags = IFF_UP };
     if (s < 0 || ioctl(s, SIOCSIFFLAGS, &lo) < 0)
         return err_sys(e, errno, "bring the loopback interface up");
     return 0;
-}
-
-static int set_personality(const struct oci_config *c, struct err *e)
-{
-    if (!c->personality_domain)
-        return 0;
-    unsigned long domain;
-    if (str_eq(c->personality_domain, "LINUX"))
-        domain = PER_LINUX;
-    else if (str_eq(c->personality_domain, "LINUX32"))
-        domain = PER_LINUX32;
-    else
-        return err_input(e, "linux.personality: unknown domain \"%s\"", c->personality_domain);
-    return personality(domain) < 0 ? err_sys(e, errno, "linux.personality: set") : 0;
 }
 
 static int open_terminal(struct init_plan *p, int root_fd, struct err *e)
@@ -120,12 +102,43 @@ static int set_root_propagation(const struct oci_config *c, int root_fd, struct 
     return 0;
 }
 
+static bool joins_mounts(const struct init_plan *p)
+{
+    return p->config->namespaces[OCI_NS_MOUNT].path != NULL;
+}
+
+static int run_hooks(struct init_plan *p, enum oci_hook_kind kind, const char *name, struct err *e)
+{
+    struct hooks_state *state = &p->hook_states[kind];
+    if (!p->config->hooks[kind].count)
+        return 0;
+    hooks_set_pid(state, getpid());
+    return hooks_run(&p->config->hooks[kind], name, state, e);
+}
+
+/* Where the root is mounted before it becomes "/": at its own place when createContainer hooks are
+ * to find it there (config.md §createContainer Hooks: "before the pivot_root"), else wherever,
+ * since root of a user namespace may not be able to walk there. */
+static int open_place(const struct init_plan *p, const char **path, struct err *e)
+{
+    *path = "/";
+    if (p->config->hooks[OCI_HOOK_CREATE_CONTAINER].count && !p->no_pivot && !joins_mounts(p)) {
+        int fd = open(p->root_path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0) {
+            *path = p->root_path;
+            return fd;
+        }
+    }
+    int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 ? err_sys(e, errno, "open /") : fd;
+}
+
 static int finish_root(struct init_plan *p, int root_fd, struct err *e)
 {
-    const struct oci_hooks *hooks = &p->config->hooks[OCI_HOOK_CREATE_CONTAINER];
-    if (hooks->count && hooks_run(hooks, "createContainer", p->state_text, p->state_len, e) < 0)
+    if (run_hooks(p, OCI_HOOK_CREATE_CONTAINER, "createContainer", e) < 0)
         return -1;
-    if (rootfs_pivot(root_fd, p->no_pivot, e) < 0 ||
+    /* pivot_root would move whoever else is in a mount namespace that was joined. */
+    if (rootfs_pivot(root_fd, p->no_pivot || joins_mounts(p), e) < 0 ||
         set_root_propagation(p->config, root_fd, e) < 0)
         return -1;
     struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY };
@@ -134,16 +147,32 @@ static int finish_root(struct init_plan *p, int root_fd, struct err *e)
     return 0;
 }
 
+void init_keep_own_cgroups(struct init_plan *p)
+{
+    struct cgroup_host *host = &p->cgroups;
+    size_t kept = 0;
+    if (!p->cgroup_path || p->are_cgroups_own || !mounts_have_cgroup(&p->mounts))
+        return;
+    for (size_t i = 0; i < host->count; i++) {
+        char path[PATH_LIMIT];
+        int n = snprintf(path, sizeof(path), "%s%s", host->items[i].mountpoint, p->cgroup_path);
+        if (n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0)
+            host->items[kept++] = host->items[i];
+    }
+    host->count = kept;
+    p->are_cgroups_own = true;
+}
+
 static int build_root(struct init_plan *p, int overlay_fd, struct err *e)
 {
     int root_fd = overlay_fd >= 0 ? overlay_fd : mounts_root_fd(&p->mounts);
+    init_keep_own_cgroups(p);
     /* Slave: what is mounted here must not reach the host; what the host unmounts may reach us. */
-    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
+    if (!joins_mounts(p) && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
         return err_sys(e, errno, "separate the mounts from the host's");
-    auto_fd int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (top < 0)
-        return err_sys(e, errno, "open /");
-    if (rootfs_attach(root_fd, top, "/", e) < 0 ||
+    const char *place;
+    auto_fd int top = open_place(p, &place, e);
+    if (top < 0 || rootfs_attach(root_fd, top, place, e) < 0 ||
         mounts_attach(&p->mounts, root_fd, &p->cgroups, e) < 0 ||
         devices_make(&p->devices, root_fd, e) < 0 || open_terminal(p, root_fd, e) < 0 ||
         masks_apply(p->config, &p->masks, root_fd, e) < 0)
@@ -151,18 +180,31 @@ static int build_root(struct init_plan *p, int overlay_fd, struct err *e)
     return finish_root(p, root_fd, e);
 }
 
+/* What the parent has made meanwhile: the files through which we move into the cgroups (with its
+ * rights: it has opened them) and, last, the root when it is an overlay. */
+static int receive_prepared(struct init_plan *p, int *overlay_fd, struct err *e)
+{
+    struct sync_fds fds;
+    struct cgroup_join join;
+    if (sync_expect(p->sync_fd, SYNC_PREPARED, &fds, e) < 0)
+        return -1;
+    if (p->mounts.root->is_overlay && fds.count)
+        *overlay_fd = fds.items[--fds.count];
+    join.count = fds.count < ARRAY_LEN(join.fds) ? fds.count : ARRAY_LEN(join.fds);
+    memcpy(join.fds, fds.items, join.count * sizeof(*join.fds));
+    return cgroup_join_self(&join, e);
+}
+
 static int set_up(struct init_plan *p, struct err *e)
 {
     auto_fd int overlay_fd = -1;
-    if (sync_expect(p->sync_fd, SYNC_PREPARED, &overlay_fd, e) < 0)
-        return -1;
     if (enter_namespaces(p, e) < 0)
         return -1;
     if (!p->no_new_keyring)
         payload_new_keyring();
     if (set_names(p->config, e) < 0 || bring_loopback_up(p, e) < 0 ||
-        sysctl_apply(p->config, e) < 0 || build_root(p, overlay_fd, e) < 0 ||
-        set_personality(p->config, e) < 0)
+        sysctl_apply(p->config, e) < 0 || receive_prepared(p, &overlay_fd, e) < 0 ||
+        namespaces_enter_cgroup(&p->namespaces, e) < 0 || build_root(p, overlay_fd, e) < 0)
         return -1;
     return payload_find(&p->payload, e);
 }
@@ -173,7 +215,7 @@ static void close_others(const struct init_plan *p)
 {
     unsigned first = STDERR_FILENO + 1 + p->payload.preserve_fds;
     for (;;) {
-        const int kept[] = { p->sync_fd, p->start_fd, p->payload.terminal_fd };
+        const int kept[] = { p->sync_fd, p->payload.terminal_fd };
         unsigned next = ~0u;
         for (size_t i = 0; i < ARRAY_LEN(kept); i++)
             if (kept[i] >= 0 && (unsigned)kept[i] >= first && (unsigned)kept[i] < next)
@@ -186,11 +228,20 @@ static void close_others(const struct init_plan *p)
     }
 }
 
+/* A client may read what `create` says up to its end of file, as containerd's shim does when there is
+ * a terminal: no copy of those streams may wait with us. */
+static void leave_streams(const struct init_plan *p)
+{
+    int terminal = p->payload.terminal_fd;
+    for (int fd = STDIN_FILENO; terminal >= 0 && fd <= STDERR_FILENO; fd++)
+        (void)dup2(terminal, fd); /* payload_exec does it again, and tells errors */
+}
+
 /* Blocks until `start` connects; its connection tells it how it went. */
-static int wait_for_start(const struct init_plan *p)
+static int wait_for_start(int start_fd)
 {
     for (;;) {
-        int conn = accept4(p->start_fd, NULL, NULL, SOCK_CLOEXEC);
+        int conn = accept4(start_fd, NULL, NULL, SOCK_CLOEXEC);
         if (conn >= 0)
             return conn;
         if (errno != EINTR && errno != ECONNABORTED)
@@ -206,17 +257,20 @@ _Noreturn void init_main(struct init_plan *p)
         sync_send_failure(p->sync_fd, &e);
         _exit(1);
     }
+    leave_streams(p);
     close_others(p);
     (void)prctl(PR_SET_PDEATHSIG, 0); /* from now on we outlive `create` */
     /* A container that nobody knows of could never be deleted: end with the parent until then. */
-    if (sync_send(p->sync_fd, SYNC_READY, -1, &e) < 0 ||
-        sync_expect(p->sync_fd, SYNC_RECORDED, NULL, &e) < 0)
+    struct sync_fds start;
+    if (sync_send(p->sync_fd, SYNC_READY, NULL, &e) < 0 ||
+        sync_expect(p->sync_fd, SYNC_RECORDED, &start, &e) < 0)
         _exit(1);
-    fd_close(&p->sync_fd);
-    int conn = wait_for_start(p);
-    const struct oci_hooks *hooks = &p->config->hooks[OCI_HOOK_START_CONTAINER];
-    if ((hooks->count && hooks_run(hooks, "startContainer", p->state_text, p->state_len, &e) < 0) ||
+    if (start.count) {
+        fd_close(&p->sync_fd);
+        p->sync_fd = wait_for_start(start.items[0]);
+    }
+    if (run_hooks(p, OCI_HOOK_START_CONTAINER, "startContainer", &e) < 0 ||
         payload_exec(&p->payload, &e) < 0)
-        (void)!fd_send(conn, &e, sizeof(e), NULL, 0);
+        sync_send_failure(p->sync_fd, &e);
     _exit(127);
 }

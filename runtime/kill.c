@@ -9,16 +9,36 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
+#include "runtime/names.h"
 #include "runtime/options.h"
 #include "runtime/verbs.h"
 
 struct kill_options {
-    bool all;
+    bool all, is_regex;
 };
 static const struct options_row rows[] = {
     { 'a', "all", OPTIONS_FLAG, offsetof(struct kill_options, all),
       "to all processes of the container" },
+    { 'r', "regex", OPTIONS_FLAG, offsetof(struct kill_options, is_regex),
+      "to all containers whose id the extended regular expression ID finds" },
 };
+
+/* RTMIN, RTMIN+3, RTMAX, RTMAX-2, as kill(1) has them. */
+static bool parse_realtime(const char *name, int *out)
+{
+    bool is_min = strncasecmp(name, "RTMIN", 5) == 0;
+    if (!is_min && strncasecmp(name, "RTMAX", 5) != 0)
+        return false;
+    uint64_t distance = 0;
+    char sign = is_min ? '+' : '-';
+    if (name[5] && (name[5] != sign || str_to_u64(name + 6, 64, &distance) < 0))
+        return false;
+    int signo = is_min ? SIGRTMIN + (int)distance : SIGRTMAX - (int)distance;
+    if (signo < SIGRTMIN || signo > SIGRTMAX)
+        return false;
+    *out = signo;
+    return true;
+}
 
 static int parse_signal(const char *text, int *out, struct err *e)
 {
@@ -35,6 +55,8 @@ static int parse_signal(const char *text, int *out, struct err *e)
             return 0;
         }
     }
+    if (parse_realtime(name, out))
+        return 0;
     return err_input(e, "unknown signal \"%s\"", text);
 }
 
@@ -54,19 +76,39 @@ static int send_all(const struct container *c, int signo, struct err *e)
     return container_open_cgroup(c, &cg, e) < 0 ? -1 : cgroup_signal_all(cg, signo, e);
 }
 
+static int kill_one(const struct runtime *rt, const char *id, int signo, bool all, struct err *e)
+{
+    struct container c = { .dir_fd = -1 };
+    int result = container_open(rt, id, &c, e);
+    if (result == 0)
+        result = all && c.state.cgroup[0] ? send_all(&c, signo, e) : send_one(&c, signo, e);
+    container_done(&c);
+    return result;
+}
+
+/* Goes on past one that fails; the first failure is told. */
+static int kill_matching(const struct runtime *rt, const char *pattern, int signo, bool all,
+                         struct err *e)
+{
+    struct names names;
+    struct err another;
+    int result = names_match(rt, pattern, &names, e);
+    for (size_t i = 0; i < names.count; i++)
+        if (kill_one(rt, names.items[i], signo, all, result < 0 ? &another : e) < 0)
+            result = -1;
+    names_done(&names);
+    return result;
+}
+
 int verb_kill(const struct runtime *rt, int argc, char **argv, struct err *e)
 {
     struct kill_options o = { 0 };
-    struct container c = { .dir_fd = -1 };
     int signo = SIGTERM;
     int words = options_parse(rows, ARRAY_LEN(rows), OPTIONS_MIXED, argc - 1, argv + 1, &o, e);
     if (words < 0 || verb_check_words("kill", words, 1, 2, "ID [SIGNAL]", e) < 0)
         return -1;
     if (words == 2 && parse_signal(argv[2], &signo, e) < 0)
         return -1;
-    int result = container_open(rt, argv[1], &c, e);
-    if (result == 0)
-        result = o.all ? send_all(&c, signo, e) : send_one(&c, signo, e);
-    container_done(&c);
-    return result;
+    return o.is_regex ? kill_matching(rt, argv[1], signo, o.all, e)
+                      : kill_one(rt, argv[1], signo, o.all, e);
 }

@@ -19,9 +19,13 @@
 #include "runtime/base/fd.h"
 #include "runtime/base/log.h"
 #include "runtime/base/str.h"
+#include "runtime/foreground.h"
 #include "runtime/hooks.h"
 #include "runtime/idmap.h"
 #include "runtime/init.h"
+#include "runtime/net_devices.h"
+#include "runtime/rootless.h"
+#include "runtime/sibling.h"
 #include "runtime/sync.h"
 #include "runtime/sysctl.h"
 #include "runtime/terminal.h"
@@ -41,12 +45,14 @@ struct launch {
     struct container *container;
     struct oci_config config;
     struct init_plan plan;
-    struct cgroup *cgroup;
     struct buf state_text;
     int sync_fd;     /* ours */
+    int start_fd;    /* listening, for the child; -1 */
     int master_sock; /* the terminal's master comes here when it is for us; -1 */
     pid_t pid;
     int pidfd;
+    bool is_rootless;   /* an ordinary user's */
+    bool has_run_hooks; /* then a failure runs poststop hooks too */
 };
 
 /* ---- plan ---- */
@@ -55,13 +61,16 @@ static int load_config(struct launch *l, struct err *e)
 {
     auto_buf struct buf text;
     struct json *doc;
+    struct oci_state *s = &l->container->state;
     buf_init(&text, CONFIG_BYTES_MAX);
     auto_free char *path = l->options->config ? str_dup(l->options->config)
                                               : str_printf("%s/config.json", l->options->bundle);
     if (fd_read_file(AT_FDCWD, path, &text, e) < 0)
         return -1;
     struct arena *a = &l->container->arena;
-    if (json_parse(a, "config.json", text.data ? text.data : "", text.len, &doc, e) < 0)
+    s->config_len = text.len;
+    s->config = arena_strndup(a, text.data ? text.data : "", text.len);
+    if (json_parse(a, "config.json", s->config, s->config_len, &doc, e) < 0)
         return -1;
     l->config.bundle = arena_strdup(a, l->options->bundle);
     if (oci_config_decode(a, doc, &l->config, e) < 0)
@@ -70,9 +79,7 @@ static int load_config(struct launch *l, struct err *e)
         return err_input(e, "config.json: process is missing");
     if (l->config.process.terminal && !l->options->console_socket && !l->options->master_fd)
         return err_input(e, "config.json: process.terminal needs --console-socket");
-    /* The copy is what `exec`, `start` and `delete` read: the bundle may change or go. */
-    return fd_write_file(l->container->dir_fd, CONTAINER_CONFIG, text.data, text.len, 0600, false,
-                         e);
+    return 0;
 }
 
 static const char *now_text(struct arena *a)
@@ -91,6 +98,8 @@ static void fill_state(struct launch *l)
     struct arena *a = &l->container->arena;
     const struct oci_config *c = &l->config;
     l->container->state = (struct oci_state){
+        .config = l->container->state.config,
+        .config_len = l->container->state.config_len,
         .id = l->container->id,
         .bundle = c->bundle,
         .rootfs = c->root.path[0] == '/' ? c->root.path
@@ -103,22 +112,30 @@ static void fill_state(struct launch *l)
     };
 }
 
+static bool has_create_hooks(const struct oci_config *c)
+{
+    return c->hooks[OCI_HOOK_PRESTART].count || c->hooks[OCI_HOOK_CREATE_RUNTIME].count;
+}
+
 static int make_plan(struct launch *l, struct err *e)
 {
     struct init_plan *p = &l->plan;
     struct oci_config *c = &l->config;
     bool has_userns = c->namespaces[OCI_NS_USER].is_wanted;
     p->config = c;
+    p->root_path = l->container->state.rootfs;
     p->no_pivot = l->options->no_pivot;
     p->no_new_keyring = l->options->no_new_keyring;
+    p->wants_entered = has_create_hooks(c) || c->net_devices.count;
     if (namespaces_plan_init(c, &p->namespaces, e) < 0)
         return -1;
-    if (has_userns && (!c->uid_mappings.count || !c->gid_mappings.count))
+    if (has_userns && !c->namespaces[OCI_NS_USER].path &&
+        (!c->uid_mappings.count || !c->gid_mappings.count))
         return err_input(e, "config.json: linux.uidMappings: a user namespace needs mappings");
-    if (c->namespaces[OCI_NS_TIME].path)
-        return err_host(e, "linux.namespaces: joining a time namespace is not supported yet");
-    if (sysctl_check(c, e) < 0 || mounts_plan_init(&l->container->arena, c, &p->mounts, e) < 0 ||
-        payload_plan_init(c, &c->process, l->options->preserve_fds, &p->payload, e) < 0)
+    if (sysctl_check(c, e) < 0 || net_devices_check(c, e) < 0 ||
+        mounts_plan_init(&l->container->arena, c, &p->mounts, e) < 0 ||
+        payload_plan_init(c, &c->process, l->options->preserve_fds, l->options->listen_fds,
+                          &p->payload, e) < 0)
         return -1;
     /* Set last, by the child: mount points are made on it before. */
     p->root_is_readonly = p->mounts.root->attr_set & MOUNT_ATTR_RDONLY;
@@ -144,36 +161,84 @@ static int open_host_objects(struct launch *l, struct err *e)
     return terminal_pair(&l->master_sock, &p->console_fd, e);
 }
 
-/* For mounts of type cgroup: in a hierarchy where the container has no directory, a mount would
- * show the whole machine's. */
-static void keep_own_hierarchies(struct cgroup_host *host, const char *cgroup)
+static bool asks_for_limits(const struct oci_resources *r)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < host->count; i++) {
-        char path[PATH_LIMIT];
-        int n = snprintf(path, sizeof(path), "%s%s", host->items[i].mountpoint, cgroup);
-        if (n > 0 && (size_t)n < sizeof(path) && access(path, F_OK) == 0)
-            host->items[kept++] = host->items[i];
-    }
-    host->count = kept;
+    return r->memory.limit.is_set || r->memory.reservation.is_set || r->memory.swap.is_set ||
+           r->cpu.shares.is_set || r->cpu.quota.is_set || r->cpu.period.is_set || r->cpu.cpus ||
+           r->cpu.mems || (r->pids_limit.is_set && r->pids_limit.value > 0) ||
+           r->block_io.weight.is_set || r->hugepage_limit_count || r->unified.count;
 }
 
-static int make_cgroup(struct launch *l, struct err *e)
+/* Where nothing is limited a container can do without a cgroup: that of an ordinary user who may
+ * not make one, or who asked for none. */
+static bool can_go_without(const struct launch *l, const struct err *why)
+{
+    if (asks_for_limits(&l->config.resources))
+        return false;
+    return l->is_rootless &&
+           (why->errnum == EACCES || why->errnum == EPERM || why->errnum == EROFS);
+}
+
+static void save_cgroup(struct container *c)
+{
+    auto_buf struct buf text;
+    buf_init(&text, STATE_TEXT_MAX);
+    cgroup_to_string(c->cgroup, &text);
+    c->state.cgroup = arena_strdup(&c->arena, text.data ? text.data : "");
+}
+
+/* For an ordinary user all of it, since it may turn out that there is to be none. */
+static int begin_cgroup(struct launch *l, struct err *e)
 {
     struct container *c = l->container;
+    if (l->rt->no_cgroups && asks_for_limits(&l->config.resources))
+        return err_input(e, "linux.resources: limits need a cgroup, and --cgroup-manager is "
+                            "disabled");
     const char *path = l->config.cgroups_path && l->config.cgroups_path[0]
                            ? l->config.cgroups_path
                            : arena_printf(&c->arena, "/svc-runtime/%s", c->id);
-    auto_buf struct buf text;
-    buf_init(&text, STATE_TEXT_MAX);
-    if (cgroup_host_detect(&l->plan.cgroups, e) < 0 ||
-        cgroup_new(&l->plan.cgroups, path, &l->config.resources, &l->cgroup, e) < 0)
+    if (cgroup_host_detect(&l->plan.cgroups, e) < 0)
         return -1;
-    keep_own_hierarchies(&l->plan.cgroups, cgroup_path(l->cgroup));
-    cgroup_to_string(l->cgroup, &text);
-    c->state.cgroup = arena_strdup(&c->arena, text.data ? text.data : "");
-    bool with_v2 = false; /* clone3 puts it there */
-    return cgroup_join_open(l->cgroup, with_v2, &l->plan.cgroup_join, e);
+    if (l->rt->no_cgroups)
+        return 0;
+    const struct oci_resources *limits = &l->config.resources;
+    int result = l->is_rootless ? cgroup_new(&l->plan.cgroups, path, limits, &c->cgroup, e)
+                                : cgroup_begin(&l->plan.cgroups, path, limits, &c->cgroup, e);
+    if (result < 0)
+        return can_go_without(l, e) ? 0 : -1;
+    l->plan.cgroup_path = cgroup_path(c->cgroup);
+    if (l->is_rootless)
+        save_cgroup(c);
+    return 0;
+}
+
+static int finish_cgroup(struct launch *l, struct err *e)
+{
+    struct container *c = l->container;
+    if (!c->cgroup || c->state.cgroup[0])
+        return 0; /* none, or made before the clone */
+    if (cgroup_finish(c->cgroup, &l->plan.cgroups, &l->config.resources, e) < 0)
+        return -1;
+    save_cgroup(c);
+    return 0;
+}
+
+/* What is opened here for the mounts, and paths of cgroups that a child in a joined mount namespace
+ * cannot see: the directories must be there before the clone. */
+static int open_cgroup_mounts(struct launch *l, struct err *e)
+{
+    const struct oci_namespace *namespaces = l->config.namespaces;
+    bool is_v2 = l->plan.cgroups.layout == CGROUP_V2 && !l->plan.payload.has_userns;
+    bool is_opened = !is_v2 && !namespaces[OCI_NS_CGROUP].is_wanted;
+    if (!l->container->cgroup || !mounts_have_cgroup(&l->plan.mounts) ||
+        (!is_opened && !namespaces[OCI_NS_MOUNT].path))
+        return 0;
+    if (finish_cgroup(l, e) < 0)
+        return -1;
+    init_keep_own_cgroups(&l->plan);
+    return is_opened
+               ? mounts_open_cgroups(&l->plan.mounts, &l->plan.cgroups, l->plan.cgroup_path, e)
+               : 0;
 }
 
 static int make_start_socket(struct launch *l, struct err *e)
@@ -181,19 +246,23 @@ static int make_start_socket(struct launch *l, struct err *e)
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
     (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" CONTAINER_START_SOCKET,
                    l->container->dir_fd);
-    l->plan.start_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (l->plan.start_fd < 0 ||
-        bind(l->plan.start_fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-        listen(l->plan.start_fd, 1) < 0)
+    l->start_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (l->start_fd < 0 || bind(l->start_fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+        listen(l->start_fd, 1) < 0)
         return err_sys(e, errno, "make the start socket");
     return 0;
 }
 
 /* ---- clone ---- */
 
+static int v2_fd(const struct launch *l)
+{
+    return l->container->cgroup ? cgroup_v2_fd(l->container->cgroup) : -1;
+}
+
 static pid_t clone_child(struct launch *l)
 {
-    int v2 = cgroup_v2_fd(l->cgroup);
+    int v2 = v2_fd(l);
     struct clone_args args = {
         .flags = l->plan.namespaces.clone_flags | CLONE_PIDFD | (v2 >= 0 ? CLONE_INTO_CGROUP : 0),
         .pidfd = (uint64_t)(uintptr_t)&l->pidfd,
@@ -203,29 +272,18 @@ static pid_t clone_child(struct launch *l)
     return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
 }
 
-_Noreturn static void child(struct launch *l)
+static void child(void *launch)
 {
+    struct launch *l = launch;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     fd_close(&l->sync_fd); /* else we would never see its end of file */
     init_main(&l->plan);
 }
 
-/* A pid namespace is entered by children only (pid_namespaces(7)): ours is for the next child the
- * one that is joined by path, and is set back after, for hooks. */
-static int clone_into_pid_namespace(struct launch *l, struct err *e)
+static int enter_before(void *launch, struct err *e)
 {
-    auto_fd int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-    if (own < 0)
-        return err_sys(e, errno, "open /proc/self/ns/pid");
-    if (setns(l->plan.namespaces.join_fds[OCI_NS_PID], CLONE_NEWPID) < 0)
-        return err_sys(e, errno, "linux.namespaces: join the pid namespace");
-    l->pid = clone_child(l);
-    if (l->pid == 0)
-        child(l);
-    int errnum = errno;
-    if (setns(own, CLONE_NEWPID) < 0)
-        return err_sys(e, errno, "return to the own pid namespace");
-    return l->pid < 0 ? err_sys(e, errnum, "clone the container") : 0;
+    struct launch *l = launch;
+    return namespaces_enter_before(&l->plan.namespaces, e);
 }
 
 static int clone_container(struct launch *l, struct err *e)
@@ -236,8 +294,9 @@ static int clone_container(struct launch *l, struct err *e)
     l->sync_fd = pair[0];
     l->plan.sync_fd = pair[1];
     int result = 0;
-    if (l->plan.namespaces.join_fds[OCI_NS_PID] >= 0) {
-        result = clone_into_pid_namespace(l, e);
+    if (l->plan.namespaces.are_entered_before) {
+        struct sibling s = { enter_before, child, l, l->plan.namespaces.clone_flags, v2_fd(l) };
+        result = sibling_clone(&s, &l->pid, &l->pidfd, e);
     } else {
         l->pid = clone_child(l);
         if (l->pid == 0)
@@ -270,17 +329,42 @@ static int set_oom_score(const struct launch *l, struct err *e)
 
 static int map_ids(struct launch *l, struct err *e)
 {
+    if (!l->plan.payload.has_userns)
+        return 0;
+    if (l->plan.namespaces.join_fds[OCI_NS_USER] < 0 &&
+        idmap_write(l->pid, &l->config.uid_mappings, &l->config.gid_mappings, e) < 0)
+        return -1;
+    return sync_send(l->sync_fd, SYNC_MAPPED, NULL, e);
+}
+
+static int map_mounts(struct launch *l, struct err *e)
+{
     auto_fd int userns = -1;
+    int joined = l->plan.namespaces.join_fds[OCI_NS_USER];
+    if (joined >= 0)
+        return mounts_idmap(&l->plan.mounts, joined, e);
     if (l->plan.payload.has_userns) {
         char path[64];
-        if (idmap_write(l->pid, &l->config.uid_mappings, &l->config.gid_mappings, e) < 0)
-            return -1;
         (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)l->pid);
         userns = open(path, O_RDONLY | O_CLOEXEC);
         if (userns < 0)
             return err_sys(e, errno, "open the user namespace");
     }
     return mounts_idmap(&l->plan.mounts, userns, e);
+}
+
+static int move_net_devices(const struct launch *l, struct err *e)
+{
+    char path[64];
+    if (!l->config.net_devices.count)
+        return 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)l->pid);
+    auto_fd int new =
+        l->plan.namespaces.join_fds[OCI_NS_NETWORK] >= 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    int fd = new >= 0 ? new : l->plan.namespaces.join_fds[OCI_NS_NETWORK];
+    if (fd < 0)
+        return err_sys(e, errno, "open the network namespace of the container");
+    return net_devices_move(&l->config.net_devices, fd, e);
 }
 
 static int state_to_text(struct launch *l, const char *status, struct err *e)
@@ -295,14 +379,32 @@ static int state_to_text(struct launch *l, const char *status, struct err *e)
 static int run_create_hooks(struct launch *l, struct err *e)
 {
     const struct oci_hooks *hooks = l->config.hooks;
-    if (!hooks[OCI_HOOK_PRESTART].count && !hooks[OCI_HOOK_CREATE_RUNTIME].count)
+    if (!has_create_hooks(&l->config))
         return 0;
-    if (state_to_text(l, "creating", e) < 0 ||
-        hooks_run(&hooks[OCI_HOOK_PRESTART], "prestart", l->state_text.data, l->state_text.len, e) <
-            0)
+    if (state_to_text(l, "creating", e) < 0)
         return -1;
-    return hooks_run(&hooks[OCI_HOOK_CREATE_RUNTIME], "createRuntime", l->state_text.data,
-                     l->state_text.len, e);
+    struct hooks_state state = { l->state_text.data, l->state_text.len, l->config.bundle };
+    l->has_run_hooks = true;
+    return hooks_run(&hooks[OCI_HOOK_PRESTART], "prestart", &state, e) < 0
+               ? -1
+               : hooks_run(&hooks[OCI_HOOK_CREATE_RUNTIME], "createRuntime", &state, e);
+}
+
+/* The files through which the child joins its cgroups; an overlay root was made after the clone. */
+static int send_prepared(struct launch *l, struct err *e)
+{
+    struct cgroup_join join = { .count = 0 };
+    struct sync_fds fds;
+    bool with_v2 = false; /* clone3 put it there */
+    if (l->container->cgroup && cgroup_join_open(l->container->cgroup, with_v2, &join, e) < 0)
+        return -1;
+    fds.count = join.count;
+    memcpy(fds.items, join.fds, join.count * sizeof(*join.fds));
+    if (l->plan.mounts.root->is_overlay)
+        fds.items[fds.count++] = mounts_root_fd(&l->plan.mounts);
+    int result = sync_send(l->sync_fd, SYNC_PREPARED, &fds, e);
+    cgroup_join_done(&join);
+    return result;
 }
 
 static int write_pid_file(const struct launch *l, struct err *e)
@@ -314,24 +416,68 @@ static int write_pid_file(const struct launch *l, struct err *e)
     return fd_write_file(AT_FDCWD, l->options->pid_file, text, (size_t)n, 0644, false, e);
 }
 
+/* While the child makes its namespaces. */
 static int prepare_child(struct launch *l, struct err *e)
 {
     l->container->state.pid = l->pid;
-    if (rlimits_raise(&l->plan.payload.rlimits, l->pid, e) < 0 || set_oom_score(l, e) < 0 ||
-        map_ids(l, e) < 0 || run_create_hooks(l, e) < 0)
+    if (map_ids(l, e) < 0 || rlimits_raise(&l->plan.payload.rlimits, l->pid, e) < 0 ||
+        set_oom_score(l, e) < 0 || map_mounts(l, e) < 0 || finish_cgroup(l, e) < 0)
         return -1;
-    /* An overlay root was made after the clone: the child does not have its fd. */
-    int overlay = l->plan.mounts.root->is_overlay ? mounts_root_fd(&l->plan.mounts) : -1;
-    if (sync_send(l->sync_fd, SYNC_PREPARED, overlay, e) < 0 ||
-        sync_expect(l->sync_fd, SYNC_READY, NULL, e) < 0)
+    if (l->plan.wants_entered && sync_expect(l->sync_fd, SYNC_ENTERED, NULL, e) < 0)
         return -1;
-    if (l->master_sock >= 0 && terminal_receive(l->master_sock, l->options->master_fd, e) < 0)
+    if (move_net_devices(l, e) < 0 || run_create_hooks(l, e) < 0)
         return -1;
-    l->container->state.start_ticks = container_start_ticks(l->pid);
-    if (oci_state_save(l->container->dir_fd, &l->container->state, e) < 0 ||
-        write_pid_file(l, e) < 0)
+    l->has_run_hooks = l->has_run_hooks || l->config.hooks[OCI_HOOK_CREATE_CONTAINER].count;
+    return send_prepared(l, e);
+}
+
+/* While the child builds its root. */
+static int write_record(struct launch *l, struct err *e)
+{
+    struct container *c = l->container;
+    c->state.start_ticks = container_start_ticks(l->pid);
+    if (oci_state_prepare(c->dir_fd, &c->state, e) < 0)
         return -1;
-    return sync_send(l->sync_fd, SYNC_RECORDED, -1, e);
+    return l->options->started_fd ? 0 : make_start_socket(l, e);
+}
+
+/* From here on others know of it. */
+static int publish(struct launch *l, struct err *e)
+{
+    struct sync_fds start = { .items = { l->start_fd }, .count = l->start_fd >= 0 };
+    if (oci_state_publish(l->container->dir_fd, e) < 0 || write_pid_file(l, e) < 0 ||
+        (l->options->pidfd_socket &&
+         terminal_send_pidfd(l->options->pidfd_socket, l->pidfd, e) < 0))
+        return -1;
+    if (l->options->holds_signals)
+        foreground_hold_signals(); /* one that comes right after the start is for the program */
+    return sync_send(l->sync_fd, SYNC_RECORDED, &start, e);
+}
+
+/* Hooks inside the container get these; the child puts its pid in. */
+static int plan_hooks(struct launch *l, struct err *e)
+{
+    static const struct {
+        enum oci_hook_kind kind;
+        const char *status;
+    } inside[] = { { OCI_HOOK_CREATE_CONTAINER, "creating" },
+                   { OCI_HOOK_START_CONTAINER, "created" } };
+    struct oci_state *state = &l->container->state;
+    for (size_t i = 0; i < ARRAY_LEN(inside); i++) {
+        if (!l->config.hooks[inside[i].kind].count)
+            continue;
+        state->pid = HOOKS_PID_PLACE;
+        int result = state_to_text(l, inside[i].status, e);
+        state->pid = 0;
+        if (result < 0)
+            return -1;
+        /* What it is given is a copy of this: our arena lives as long as the child's plan. */
+        l->plan.hook_states[inside[i].kind] =
+            (struct hooks_state){ arena_strdup(&l->container->arena, l->state_text.data),
+                                  l->state_text.len, NULL };
+    }
+    l->plan.hook_states[OCI_HOOK_CREATE_CONTAINER].folder = l->config.bundle;
+    return 0;
 }
 
 static int launch(struct launch *l, struct err *e)
@@ -339,31 +485,40 @@ static int launch(struct launch *l, struct err *e)
     if (load_config(l, e) < 0)
         return -1;
     fill_state(l);
-    if (make_plan(l, e) < 0 || open_host_objects(l, e) < 0 || make_cgroup(l, e) < 0 ||
-        make_start_socket(l, e) < 0)
+    if (make_plan(l, e) < 0 || rootless_enter(&l->config, e) < 0 || open_host_objects(l, e) < 0 ||
+        begin_cgroup(l, e) < 0 || open_cgroup_mounts(l, e) < 0 || plan_hooks(l, e) < 0)
         return -1;
-    /* Hooks inside the container get this; their state has no pid of this namespace yet. */
-    if (state_to_text(l, "creating", e) < 0)
+    if (clone_container(l, e) < 0 || prepare_child(l, e) < 0 || write_record(l, e) < 0 ||
+        sync_expect(l->sync_fd, SYNC_READY, NULL, e) < 0)
         return -1;
-    l->plan.state_text = l->state_text.data;
-    l->plan.state_len = l->state_text.len;
-    return clone_container(l, e) < 0 ? -1 : prepare_child(l, e);
+    if (l->master_sock >= 0 && terminal_receive(l->master_sock, l->options->master_fd, e) < 0)
+        return -1;
+    if (scheduling_apply(&l->plan.payload.scheduling, l->pid, e) < 0)
+        return -1;
+    return publish(l, e);
 }
 
 static void launch_done(struct launch *l)
 {
     fd_close(&l->sync_fd);
     fd_close(&l->master_sock);
-    fd_close(&l->plan.start_fd);
+    fd_close(&l->start_fd);
     fd_close(&l->plan.console_fd);
     namespaces_done(&l->plan.namespaces);
     mounts_done(&l->plan.mounts);
     masks_done(&l->plan.masks);
     devices_done(&l->plan.devices);
-    cgroup_join_done(&l->plan.cgroup_join);
     payload_done(&l->plan.payload);
-    cgroup_free(l->cgroup);
     buf_done(&l->state_text);
+}
+
+/* runtime.md §Lifecycle: after a hook of the creation failed it goes on with the destruction. */
+static int run_poststop(struct launch *l, struct err *e)
+{
+    if (state_to_text(l, "stopped", e) < 0)
+        return -1;
+    struct hooks_state state = { l->state_text.data, l->state_text.len, l->config.bundle };
+    return hooks_run(&l->config.hooks[OCI_HOOK_POSTSTOP], "poststop", &state, e);
 }
 
 /* In the reverse order of launch. E keeps what went wrong first. */
@@ -375,8 +530,11 @@ static void undo(struct launch *l)
         while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
             continue;
     }
-    if (l->cgroup && cgroup_remove(l->cgroup, CGROUP_REMOVE_TIMEOUT_MS, &ignored) < 0)
+    struct cgroup *cgroup = l->container->cgroup;
+    if (cgroup && cgroup_remove(cgroup, CGROUP_REMOVE_TIMEOUT_MS, &ignored) < 0)
         log_err(LOG_WARN, NULL, "cgroup.left", &ignored);
+    if (l->has_run_hooks && run_poststop(l, &ignored) < 0)
+        log_err(LOG_WARN, NULL, "hook.failed", &ignored);
     if (container_remove(l->rt, l->container, &ignored) < 0)
         log_err(LOG_WARN, NULL, "state.left", &ignored);
 }
@@ -385,7 +543,8 @@ int launch_create(const struct runtime *rt, const char *id, const struct launch_
                   struct container *out, int *pidfd, struct err *e)
 {
     struct launch l = { .rt = rt, .options = options, .container = out, .pidfd = -1 };
-    l.master_sock = l.sync_fd = l.plan.sync_fd = l.plan.start_fd = l.plan.console_fd = -1;
+    l.is_rootless = rootless_is_needed();
+    l.master_sock = l.sync_fd = l.start_fd = l.plan.sync_fd = l.plan.console_fd = -1;
     for (size_t k = 0; k < OCI_NS_COUNT_; k++)
         l.plan.namespaces.join_fds[k] = -1;
     l.plan.mounts.root_bind.fd = -1;
@@ -395,6 +554,8 @@ int launch_create(const struct runtime *rt, const char *id, const struct launch_
     int result = launch(&l, e);
     if (result < 0)
         undo(&l);
+    else if (options->started_fd)
+        *options->started_fd = take_fd(&l.sync_fd);
     launch_done(&l);
     if (result == 0 && pidfd)
         *pidfd = l.pidfd;
@@ -418,7 +579,8 @@ static int run_later_hooks(struct container *c, enum oci_hook_kind kind, const c
         return -1;
     json_writer_init(&w, &text, 0);
     oci_state_write(&w, &c->state, status);
-    return hooks_run(&config.hooks[kind], name, text.data, text.len, e);
+    struct hooks_state state = { text.data, text.len, c->state.bundle };
+    return hooks_run(&config.hooks[kind], name, &state, e);
 }
 
 /* The name goes first: of two starts only one gets it, and whoever asks for the state after the
@@ -446,36 +608,27 @@ static int take_start_socket(const struct container *c, struct err *e)
 }
 
 /* End of file says that execve closed the other end; a reset, that nobody had accepted us. */
-static int wait_for_program(int sock, const struct container *c, struct err *e)
+int launch_wait_started(const struct runtime *rt, struct container *c, int started_fd,
+                        struct err *e)
 {
-    struct err answer;
-    ssize_t n;
-    do
-        n = recv(sock, &answer, sizeof(answer), 0);
-    while (n < 0 && errno == EINTR);
-    if (n == 0)
+    if (sync_expect_exec(started_fd, e) < 0)
+        return e->kind == ERR_SYSTEM ? err_wrap(e, "start container \"%s\"", c->id) : -1;
+    if (run_later_hooks(c, OCI_HOOK_POSTSTART, "poststart", "running", e) == 0)
         return 0;
-    if (n < 0)
-        return err_sys(e, errno, "start container \"%s\"", c->id);
-    if (n != sizeof(answer))
-        return err_internal(e, "unexpected message of %zd bytes from the container", n);
-    *e = answer;
+    struct err
+        ignored; /* runtime.md §Lifecycle: "generate an error, stop the container", destroy */
+    (void)!launch_delete(rt, c, &ignored);
     return -1;
 }
 
-int launch_start(struct container *c, struct err *e)
+int launch_start(const struct runtime *rt, struct container *c, struct err *e)
 {
     enum container_status status = container_status(c);
     if (status != CONTAINER_CREATED)
         return err_conflict(e, "container \"%s\" is %s, not created", c->id,
                             container_status_name(status));
     auto_fd int sock = take_start_socket(c, e);
-    if (sock < 0 || wait_for_program(sock, c, e) < 0)
-        return -1;
-    struct err hook;
-    if (run_later_hooks(c, OCI_HOOK_POSTSTART, "poststart", "running", &hook) < 0)
-        log_err(LOG_WARN, NULL, "hook.failed", &hook); /* runtime.md §Lifecycle: a warning */
-    return 0;
+    return sock < 0 ? -1 : launch_wait_started(rt, c, sock, e);
 }
 
 /* Whoever is not in its cgroups any more: nothing to kill is fine, so is one that ends by itself.
@@ -488,12 +641,19 @@ static void kill_first(const struct container *c)
         (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0U);
 }
 
+/* A cgroup that can be removed had nobody in it; only else there is somebody to kill. */
 static int remove_cgroups(const struct container *c, struct err *e)
 {
     auto_(cgroup_free) struct cgroup *cg = NULL;
     if (!c->state.cgroup || !c->state.cgroup[0])
         return 0;
-    if (container_open_cgroup(c, &cg, e) < 0 || cgroup_signal_all(cg, SIGKILL, e) < 0)
+    if (c->cgroup && cgroup_remove(c->cgroup, 0, e) == 0)
+        return 0;
+    if (container_open_cgroup(c, &cg, e) < 0)
+        return -1;
+    if (!c->cgroup && cgroup_remove(cg, 0, e) == 0)
+        return 0;
+    if (cgroup_signal_all(cg, SIGKILL, e) < 0)
         return -1;
     return cgroup_remove(cg, CGROUP_REMOVE_TIMEOUT_MS, e);
 }

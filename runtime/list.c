@@ -1,13 +1,11 @@
 /* `list`: the containers of this --root, as a table, as ids (-q) or as JSON. */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
-#include "runtime/base/mem.h"
 #include "runtime/base/str.h"
+#include "runtime/names.h"
 #include "runtime/options.h"
 #include "runtime/verbs.h"
 
@@ -25,38 +23,6 @@ static const struct options_row rows[] = {
     { 'q', "quiet", OPTIONS_FLAG, offsetof(struct list_options, quiet), "ids only" },
 };
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Sorted names of ROOT's directories; no root is no container. */
-static int read_names(const char *root, struct arena *a, char ***out, size_t *count, struct err *e)
-{
-    *out = NULL;
-    *count = 0;
-    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    if (!dir) {
-        int errnum = errno;
-        fd_close(&fd);
-        return errnum == ENOENT ? 0 : err_sys(e, errnum, "read %s", root);
-    }
-    struct dirent *entry;
-    size_t cap = 0;
-    while ((entry = readdir(dir)) != NULL) {
-        struct err ignored;
-        if (container_check_id(entry->d_name, &ignored) < 0)
-            continue;
-        *out = mem_grow(*out, &cap, *count + 1, sizeof(**out));
-        (*out)[(*count)++] = arena_strdup(a, entry->d_name);
-    }
-    (void)closedir(dir);
-    if (*count)
-        qsort(*out, *count, sizeof(**out), by_name);
-    return 0;
-}
-
 static void write_row(const struct container *c, const struct list_options *o,
                       struct json_writer *w)
 {
@@ -71,8 +37,8 @@ static void write_row(const struct container *c, const struct list_options *o,
                          container_status_name(status), c->state.created, c->state.bundle);
 }
 
-static void write_list(const struct runtime *rt, const struct list_options *o, char *const *names,
-                       size_t count, struct buf *text)
+static void write_list(const struct runtime *rt, const struct list_options *o,
+                       const struct names *names, struct buf *text)
 {
     bool is_json = !o->quiet && str_eq(o->format, "json");
     struct json_writer w;
@@ -82,10 +48,10 @@ static void write_list(const struct runtime *rt, const struct list_options *o, c
     else if (!o->quiet)
         (void)buf_printf(text, "%-24s %-8s %-9s %-31s %s\n", "ID", "PID", "STATUS", "CREATED",
                          "BUNDLE");
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < names->count; i++) {
         struct container c = { .dir_fd = -1 };
         struct err ignored; /* being created, or deleted, right now */
-        if (container_open(rt, names[i], &c, &ignored) == 0)
+        if (container_open(rt, names->items[i], &c, &ignored) == 0)
             write_row(&c, o, &w);
         container_done(&c);
     }
@@ -103,15 +69,13 @@ int verb_list(const struct runtime *rt, int argc, char **argv, struct err *e)
         return -1;
     if (o.format && !str_eq(o.format, "json") && !str_eq(o.format, "table"))
         return err_input(e, "--format: must be table or json, not \"%s\"", o.format);
-    struct arena a = { 0 };
+    struct names names = { 0 };
     auto_buf struct buf text;
-    auto_free char **names = NULL;
-    size_t count;
     buf_init(&text, LIST_BYTES_MAX);
-    int result = read_names(rt->root, &a, &names, &count, e);
+    int result = names_load(rt, &names, e);
     if (result == 0)
-        write_list(rt, &o, names, count, &text);
-    arena_done(&a);
+        write_list(rt, &o, &names, &text);
+    names_done(&names);
     if (result == 0 && fd_write_all(STDOUT_FILENO, text.data, text.len) < 0)
         return err_sys(e, errno, "write the list");
     return result;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -16,24 +17,30 @@
 #include "runtime/base/str.h"
 #include "runtime/base/version.h"
 #include "runtime/options.h"
+#include "runtime/rootless.h"
 #include "runtime/verbs.h"
 
-#define ROOT_DEFAULT "/run/svc-runtime"
+#define ROOT_NAME    "/svc-runtime"
+#define ROOT_DEFAULT "/run" ROOT_NAME
 
 struct globals {
-    const char *root, *log, *log_format, *cgroup_manager, *rootless;
+    const char *root, *log, *log_format, *log_level, *cgroup_manager, *criu, *rootless;
     bool debug, systemd_cgroup, version, help;
 };
 
 static const struct options_row rows[] = {
     { 0, "cgroup-manager", OPTIONS_STRING, offsetof(struct globals, cgroup_manager),
-      "cgroupfs, the only one" },
+      "cgroupfs, or disabled: no cgroup, and no limits" },
+    { 0, "criu", OPTIONS_STRING, offsetof(struct globals, criu), NULL },
     { 0, "debug", OPTIONS_FLAG, offsetof(struct globals, debug), "log more" },
     { 'h', "help", OPTIONS_FLAG, offsetof(struct globals, help), "this page" },
     { 0, "log", OPTIONS_STRING, offsetof(struct globals, log), "file for errors and warnings" },
     { 0, "log-format", OPTIONS_STRING, offsetof(struct globals, log_format), "text or json" },
+    { 0, "log-level", OPTIONS_STRING, offsetof(struct globals, log_level),
+      "error, warning or debug; default warning" },
     { 0, "root", OPTIONS_STRING, offsetof(struct globals, root),
-      "directory of the containers' state; default " ROOT_DEFAULT },
+      "directory of the containers' state; default " ROOT_DEFAULT
+      ", an ordinary user's $XDG_RUNTIME_DIR" ROOT_NAME },
     { 0, "rootless", OPTIONS_STRING, offsetof(struct globals, rootless), NULL },
     { 0, "systemd-cgroup", OPTIONS_FLAG, offsetof(struct globals, systemd_cgroup), NULL },
     { 'v', "version", OPTIONS_FLAG, offsetof(struct globals, version), "version and features" },
@@ -42,22 +49,25 @@ static const struct options_row rows[] = {
 static const struct verb {
     const char *name;
     verb_fn *run;
+    const char *words; /* its arguments */
     const char *summary;
     int failure; /* exit code, as runc has it: clients look at the words */
 } verbs[] = {
-    { "create", verb_create, "create a container that waits to be started", 1 },
-    { "delete", verb_delete, "remove a stopped container", 1 },
-    { "exec", verb_exec, "run one more process in a container", 255 },
-    { "features", verb_features, "what this runtime can, as JSON", 1 },
-    { "kill", verb_kill, "send a signal", 1 },
-    { "list", verb_list, "list the containers", 1 },
-    { "pause", verb_pause, "freeze all processes of a container", 1 },
-    { "ps", verb_ps, "list the processes of a container", 1 },
-    { "resume", verb_resume, "thaw a paused container", 1 },
-    { "run", verb_run, "create, start, wait, delete", 1 },
-    { "spec", verb_spec, "write an example config.json", 1 },
-    { "start", verb_start, "start a created container", 1 },
-    { "state", verb_state, "print the state of a container, as JSON", 1 },
+    { "checkpoint", verb_checkpoint, "ID", "not supported", 1 },
+    { "create", verb_create, "ID", "create a container that waits to be started", 1 },
+    { "delete", verb_delete, "ID", "remove a stopped container", 1 },
+    { "exec", verb_exec, "ID [PROGRAM ARGUMENT…]", "run one more process in a container", 255 },
+    { "features", verb_features, "", "what this runtime can, as JSON", 1 },
+    { "kill", verb_kill, "ID [SIGNAL]", "send a signal", 1 },
+    { "list", verb_list, "", "list the containers", 1 },
+    { "pause", verb_pause, "ID", "freeze all processes of a container", 1 },
+    { "ps", verb_ps, "ID", "list the processes of a container", 1 },
+    { "restore", verb_restore, "ID", "not supported", 1 },
+    { "resume", verb_resume, "ID", "thaw a paused container", 1 },
+    { "run", verb_run, "ID", "create, start, wait, delete", 1 },
+    { "spec", verb_spec, "", "write an example config.json", 1 },
+    { "start", verb_start, "ID", "start a created container", 1 },
+    { "state", verb_state, "ID", "print the state of a container, as JSON", 1 },
 };
 
 int verb_check_words(const char *verb, int count, int min, int max, const char *usage,
@@ -82,10 +92,23 @@ static void print_help(void)
             printf("  --%-15s %s\n", rows[i].name, rows[i].help);
 }
 
+/* go-runc takes the version from a first line that begins with "runc version ", and the rest from
+ * lines that begin with these words. */
 static void print_version(void)
 {
-    printf("svc-runtime version " SVC_VERSION "\nspec: " OCI_VERSION "\n"
+    printf("runc version " SVC_VERSION "+svc-runtime\n"
+#ifdef SVC_COMMIT
+           "commit: " SVC_COMMIT "\n"
+#endif
+           "spec: " OCI_VERSION "\n"
            "+SECCOMP +CAP +EBPF +YAJL +CGROUP_V1 +CGROUP_V2\n");
+}
+
+/* `VERB --help`: the verb's own parser prints its options after this. */
+static void print_verb_help(const struct verb *verb)
+{
+    printf("Usage: svc-runtime [GLOBAL OPTIONS] %s [OPTIONS] %s\n%s\n", verb->name, verb->words,
+           verb->summary);
 }
 
 static const struct verb *find_verb(const char *name, struct err *e)
@@ -140,6 +163,15 @@ static void report(const struct runtime *rt, const struct err *e)
         write_log(rt, text);
 }
 
+/* Lives as long as the program. */
+static const char *default_root(void)
+{
+    const char *dir = getenv("XDG_RUNTIME_DIR");
+    if (!dir || dir[0] != '/' || !rootless_has_own_root())
+        return ROOT_DEFAULT;
+    return str_printf("%s" ROOT_NAME, dir);
+}
+
 static int check_globals(const struct globals *g, struct runtime *rt, struct err *e)
 {
     if (g->systemd_cgroup) {
@@ -147,15 +179,21 @@ static int check_globals(const struct globals *g, struct runtime *rt, struct err
         err_hint(e, "use cgroupfs: --cgroup-manager=cgroupfs in podman");
         return -1;
     }
-    if (g->cgroup_manager && !str_eq(g->cgroup_manager, "cgroupfs"))
-        return err_input(e, "--cgroup-manager: only \"cgroupfs\" is supported, not \"%s\"",
+    if (g->cgroup_manager && !str_eq(g->cgroup_manager, "cgroupfs") &&
+        !str_eq(g->cgroup_manager, "disabled"))
+        return err_input(e, "--cgroup-manager: must be cgroupfs or disabled, not \"%s\"",
                          g->cgroup_manager);
+    rt->no_cgroups = str_eq(g->cgroup_manager, "disabled");
+    if (g->log_level && !str_eq(g->log_level, "error") && !str_eq(g->log_level, "warning") &&
+        !str_eq(g->log_level, "debug"))
+        return err_input(e, "--log-level: must be error, warning or debug, not \"%s\"",
+                         g->log_level);
     if (g->log_format && !str_eq(g->log_format, "json") && !str_eq(g->log_format, "text"))
         return err_input(e, "--log-format: must be text or json, not \"%s\"", g->log_format);
-    rt->root = g->root ? g->root : ROOT_DEFAULT;
-    rt->log_path = g->log;
+    rt->root = g->root ? g->root : default_root();
+    rt->log_path = g->log && str_starts(g->log, "file:") ? g->log + 5 : g->log;
     rt->log_is_json = str_eq(g->log_format, "json");
-    rt->is_debug = g->debug;
+    rt->is_debug = g->debug || str_eq(g->log_level, "debug");
     return 0;
 }
 
@@ -197,7 +235,9 @@ int main(int argc, char **argv)
         report(&rt, &e);
         return EXIT_FAILURE;
     }
-    log_open(STDERR_FILENO, rt.is_debug ? LOG_DEBUG : LOG_WARN);
+    log_open(STDERR_FILENO, rt.is_debug                    ? LOG_DEBUG
+                            : str_eq(g.log_level, "error") ? LOG_ERROR
+                                                           : LOG_WARN);
     if (g.version) {
         print_version();
         return 0;
@@ -207,6 +247,8 @@ int main(int argc, char **argv)
         return g.help ? 0 : 1;
     }
     const struct verb *verb = find_verb(argv[1], &e);
+    if (verb && words > 1 && (str_eq(argv[2], "--help") || str_eq(argv[2], "-h")))
+        print_verb_help(verb);
     int code = verb ? verb->run(&rt, words, argv + 1, &e) : -1;
     if (code >= 0)
         return code;

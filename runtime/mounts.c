@@ -145,6 +145,34 @@ int mounts_open(struct mounts_plan *p, struct err *e)
     return p->root == &p->root_bind ? open_bind(p->root, e) : 0;
 }
 
+bool mounts_have_cgroup(const struct mounts_plan *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->items[i].is_cgroup)
+            return true;
+    return false;
+}
+
+int mounts_open_cgroups(struct mounts_plan *p, const struct cgroup_host *host, const char *path,
+                        struct err *e)
+{
+    const struct mounts_item *m = NULL;
+    for (size_t i = 0; i < p->count && !m; i++)
+        if (p->items[i].is_cgroup)
+            m = &p->items[i];
+    for (size_t i = 0; m && i < host->count; i++) {
+        char own[PATH_LIMIT];
+        (void)snprintf(own, sizeof(own), "%s%s", host->items[i].mountpoint, path);
+        int fd = open_tree(AT_FDCWD, own, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+        if (fd < 0)
+            return err_sys(e, errno, "mounts: %s: open %s", m->spec->destination, own);
+        p->cgroup_fds[p->cgroup_count++] = fd;
+        if (set_attributes(m, fd, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int map_item(struct mounts_item *m, int userns_fd, struct err *e)
 {
     auto_fd int own = -1;
@@ -185,6 +213,8 @@ void mounts_done(struct mounts_plan *p)
 {
     for (size_t i = 0; i < p->count; i++)
         fd_close(&p->items[i].fd);
+    for (size_t i = 0; i < p->cgroup_count; i++)
+        fd_close(&p->cgroup_fds[i]);
     fd_close(&p->root_bind.fd);
 }
 
@@ -275,7 +305,7 @@ static int attach_fs(const struct mounts_item *m, const char *type, const char *
 }
 
 /* v1 and hybrid: a tmpfs with one directory per hierarchy, as programs expect it. */
-static int attach_cgroup_v1(const struct mounts_item *m, int root_fd,
+static int attach_cgroup_v1(const struct mounts_plan *p, const struct mounts_item *m, int root_fd,
                             const struct cgroup_host *host, struct err *e)
 {
     static const char *const tmpfs_data[] = { "mode=755", "size=64k", NULL };
@@ -295,6 +325,12 @@ static int attach_cgroup_v1(const struct mounts_item *m, int root_fd,
         (void)snprintf(path, sizeof(path), "%.1024s%s", m->spec->destination,
                        name ? name : "/cgroup");
         top.attr_set = m->attr_set;
+        if (p->cgroup_count) {
+            auto_fd int dir = rootfs_make(root_fd, path, true, e);
+            if (dir < 0 || rootfs_attach(p->cgroup_fds[i], dir, path, e) < 0)
+                return -1;
+            continue;
+        }
         if (attach_fs(&top, h->version == 2 ? "cgroup2" : "cgroup", data, root_fd, path, e) < 0)
             return -1;
     }
@@ -305,14 +341,18 @@ static int attach_cgroup_v1(const struct mounts_item *m, int root_fd,
     return 0;
 }
 
-static int attach_cgroup(const struct mounts_item *m, int root_fd, const struct cgroup_host *host,
-                         struct err *e)
+static int attach_cgroup(const struct mounts_plan *p, const struct mounts_item *m, int root_fd,
+                         const struct cgroup_host *host, struct err *e)
 {
     static const char *const no_data[] = { NULL };
     if (host->layout == CGROUP_NONE)
         return err_host(e, "mounts: %s: this machine has no cgroups", m->spec->destination);
     if (host->layout != CGROUP_V2)
-        return attach_cgroup_v1(m, root_fd, host, e);
+        return attach_cgroup_v1(p, m, root_fd, host, e);
+    if (p->cgroup_count) {
+        auto_fd int dir = rootfs_make(root_fd, m->spec->destination, true, e);
+        return dir < 0 ? -1 : rootfs_attach(p->cgroup_fds[0], dir, m->spec->destination, e);
+    }
     struct mounts_item v2 = *m;
     struct oci_mount spec = *m->spec;
     spec.source = "cgroup";
@@ -341,7 +381,7 @@ int mounts_attach(const struct mounts_plan *p, int root_fd, const struct cgroup_
         if (m->is_bind)
             result = attach_bind(m, root_fd, e);
         else if (m->is_cgroup)
-            result = attach_cgroup(m, root_fd, cgroups, e);
+            result = attach_cgroup(p, m, root_fd, cgroups, e);
         else
             result = attach_fs(m, m->spec->type, m->data, root_fd, m->spec->destination, e);
         if (result < 0)

@@ -36,11 +36,18 @@ struct mounts_plan {
     size_t count;
     struct mounts_item *root; /* the one with is_root, NULL: a bind of root.path */
     struct mounts_item root_bind;
+    int cgroup_fds[CGROUP_HIERARCHY_MAX]; /* detached mounts of the container's own directories */
+    size_t cgroup_count;                  /* 0: mounts of type cgroup are made by the child */
 };
 
 must_check int mounts_plan_init(struct arena *a, const struct oci_config *c,
                                 struct mounts_plan *out, struct err *e);
+bool mounts_have_cgroup(const struct mounts_plan *p);
 must_check int mounts_open(struct mounts_plan *p, struct err *e);
+/* Parent, when the directories PATH exist: without a cgroup namespace a new cgroup mount would show
+ * the whole machine, so mounts of type cgroup become binds of the container's own directories. */
+must_check int mounts_open_cgroups(struct mounts_plan *p, const struct cgroup_host *host,
+                                   const char *path, struct err *e);
 /* USERNS_FD maps the mounts that want it; the overlay root, whose layers are mapped, is made here,
  * in a short-lived child with a mount namespace of its own. */
 must_check int mounts_idmap(struct mounts_plan *p, int userns_fd, struct err *e);

@@ -46,19 +46,29 @@ int namespaces_plan_init(const struct oci_config *c, struct namespaces_plan *out
             out->join_fds[k] = open_path(ns->path, k, e);
             if (out->join_fds[k] < 0)
                 return -1;
-        } else if (k == OCI_NS_CGROUP || k == OCI_NS_TIME) {
-            out->unshare_flags |= (uint64_t)kinds[k].flag;
-        } else {
+        } else if (k == OCI_NS_CGROUP) {
+            out->is_cgroup_new = true;
+        } else if (k == OCI_NS_TIME) {
+            out->is_time_new = true;
+        } else if (k == OCI_NS_USER || k == OCI_NS_PID) {
             out->clone_flags |= (uint64_t)kinds[k].flag;
+        } else {
+            out->unshare_flags |= (uint64_t)kinds[k].flag;
         }
     }
     if (!c->namespaces[OCI_NS_MOUNT].is_wanted)
         return err_input(e, "linux.namespaces: a mount namespace is needed");
-    if (c->namespaces[OCI_NS_MOUNT].path)
-        return err_host(e, "linux.namespaces: joining a mount namespace is not supported");
-    /* The new ones would belong to our user namespace, not to the one that is joined. */
-    if (c->namespaces[OCI_NS_USER].path)
-        return err_host(e, "linux.namespaces: joining a user namespace is not supported yet");
+    if (c->namespaces[OCI_NS_TIME].path &&
+        (c->time_offsets.has_monotonic || c->time_offsets.has_boottime))
+        return err_input(e, "linux.timeOffsets: a time namespace that is joined has its own");
+    if ((c->time_offsets.has_monotonic || c->time_offsets.has_boottime) &&
+        !c->namespaces[OCI_NS_TIME].is_wanted)
+        return err_input(e, "linux.timeOffsets: needs a time namespace");
+    bool joins = false;
+    for (size_t k = 0; k < OCI_NS_COUNT_; k++)
+        joins = joins || out->join_fds[k] >= 0;
+    out->are_entered_before = out->join_fds[OCI_NS_PID] >= 0 || out->join_fds[OCI_NS_USER] >= 0 ||
+                              (joins && c->namespaces[OCI_NS_USER].is_wanted);
     return 0;
 }
 
@@ -71,21 +81,34 @@ void namespaces_done(struct namespaces_plan *p)
 static int join(const struct namespaces_plan *p, size_t kind, struct err *e)
 {
     if (p->join_fds[kind] >= 0 && setns(p->join_fds[kind], kinds[kind].flag) < 0)
-        return err_sys(e, errno, "join the %s namespace", kinds[kind].name);
+        return err_sys(e, errno, "linux.namespaces: join the %s namespace", kinds[kind].name);
     return 0;
 }
 
-int namespaces_join(const struct namespaces_plan *p, struct err *e)
+/* Mount last: the others need no paths, but what is open is looked up until then. */
+static const enum oci_namespace_type order[] = { OCI_NS_PID,     OCI_NS_IPC,    OCI_NS_UTS,
+                                                 OCI_NS_NETWORK, OCI_NS_CGROUP, OCI_NS_TIME,
+                                                 OCI_NS_MOUNT };
+
+int namespaces_enter_before(struct namespaces_plan *p, struct err *e)
 {
-    static const enum oci_namespace_type order[] = { OCI_NS_IPC, OCI_NS_UTS, OCI_NS_NETWORK,
-                                                     OCI_NS_CGROUP };
-    for (size_t i = 0; i < ARRAY_LEN(order); i++)
-        if (join(p, order[i], e) < 0)
+    /* The caller's rights are over namespaces of the caller's user namespace, those of root in the
+     * one that is joined over what belongs to it: who is refused now is tried again in there. */
+    for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+        enum oci_namespace_type k = order[i];
+        if (join(p, k, e) == 0)
+            fd_close(&p->join_fds[k]);
+        else if (e->errnum != EPERM)
             return -1;
+    }
+    if (join(p, OCI_NS_USER, e) < 0 || join(p, OCI_NS_PID, e) < 0)
+        return -1;
+    fd_close(&p->join_fds[OCI_NS_USER]);
+    fd_close(&p->join_fds[OCI_NS_PID]);
     return 0;
 }
 
-int namespaces_enter_time(const struct oci_config *c, struct err *e)
+static int enter_time(const struct oci_config *c, struct err *e)
 {
     if (unshare(CLONE_NEWTIME) < 0)
         return err_sys(e, errno, "make a time namespace");
@@ -107,6 +130,23 @@ int namespaces_enter_time(const struct oci_config *c, struct err *e)
     if (ns < 0 || setns(ns, CLONE_NEWTIME) < 0)
         return err_sys(e, errno, "enter the time namespace");
     return 0;
+}
+
+int namespaces_enter(const struct namespaces_plan *p, const struct oci_config *c, struct err *e)
+{
+    for (size_t i = 0; i < ARRAY_LEN(order); i++)
+        if (order[i] != OCI_NS_PID && order[i] != OCI_NS_CGROUP && join(p, order[i], e) < 0)
+            return -1;
+    if (p->unshare_flags && unshare((int)p->unshare_flags) < 0)
+        return err_sys(e, errno, "make the namespaces");
+    return p->is_time_new ? enter_time(c, e) : 0;
+}
+
+int namespaces_enter_cgroup(const struct namespaces_plan *p, struct err *e)
+{
+    if (p->is_cgroup_new && unshare(CLONE_NEWCGROUP) < 0)
+        return err_sys(e, errno, "make a cgroup namespace");
+    return join(p, OCI_NS_CGROUP, e);
 }
 
 int namespaces_differing(pid_t pid, uint64_t *flags, struct err *e)

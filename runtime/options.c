@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/base/mem.h"
@@ -94,11 +95,31 @@ static int take(struct cursor *c, const struct options_row *row, const char *val
     return set(row, value, c->into, e);
 }
 
+void options_print(const struct options_row *rows, size_t row_count)
+{
+    if (row_count)
+        printf("\nOptions:\n");
+    for (size_t i = 0; i < row_count; i++) {
+        const struct options_row *r = &rows[i];
+        char letter[] = { '-', r->letter, ',', '\0' };
+        if (r->help)
+            printf("  %-3s --%-17s %s\n", r->letter ? letter : "", r->name, r->help);
+    }
+}
+
+_Noreturn static void help(const struct cursor *c)
+{
+    options_print(c->rows, c->row_count);
+    exit(EXIT_SUCCESS);
+}
+
 static int take_long(struct cursor *c, struct err *e)
 {
     const char *name = c->argv[c->at] + 2;
     size_t len = strcspn(name, "=");
     const struct options_row *row = by_name(c, name, len);
+    if (!row && str_eq(name, "help"))
+        help(c);
     if (!row)
         return unknown(c, name, len, e);
     return take(c, row, name[len] ? name + len + 1 : NULL, e);
@@ -109,6 +130,8 @@ static int take_letters(struct cursor *c, struct err *e)
 {
     for (const char *p = c->argv[c->at] + 1; *p; p++) {
         const struct options_row *row = by_letter(c, *p);
+        if (!row && *p == 'h')
+            help(c);
         if (!row)
             return err_input(e, "unknown option -%c", *p);
         if (row->kind != OPTIONS_FLAG)

@@ -34,9 +34,12 @@ enum options_order {
     OPTIONS_FIRST_STOPS, /* what follows the first argument is not ours: `exec ID ls -l` */
 };
 
-/* Moves the arguments that are no options to the front of ARGV (ARGC items, without the verb) and
+/* --help (or -h, where no row has that letter) prints the rows and exits with 0.
+ * Moves the arguments that are no options to the front of ARGV (ARGC items, without the verb) and
  * returns how many they are. ERR_INPUT names the option, and the nearest known one. */
 must_check int options_parse(const struct options_row *rows, size_t row_count,
                              enum options_order order, int argc, char **argv, void *into,
                              struct err *e);
+/* The rows that have help, as --help shows them. */
+void options_print(const struct options_row *rows, size_t row_count);
 void options_list_done(struct options_list *l);

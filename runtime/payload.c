@@ -7,18 +7,27 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "runtime/base/fd.h"
+#include "runtime/base/log.h"
 #include "runtime/base/sig.h"
 #include "runtime/base/str.h"
 #include "runtime/idmap.h"
 #include "runtime/pid1.h"
 #include "runtime/terminal.h"
 #include "runtime/user.h"
+
+enum {
+    PAYLOAD_ENV_OURS = 4, /* HOME, LISTEN_FDS, LISTEN_PID, NULL */
+    PAYLOAD_LISTEN_MAX = 4096
+};
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -30,18 +39,60 @@ int payload_check_preserved(unsigned count, struct err *e)
     return 0;
 }
 
+unsigned payload_listen_fds(void)
+{
+    const char *text = getenv("LISTEN_FDS");
+    struct err closed;
+    uint64_t count;
+    if (!text || str_to_u64(text, PAYLOAD_LISTEN_MAX, &count) < 0 || count == 0)
+        return 0;
+    if (payload_check_preserved((unsigned)count, &closed) < 0) {
+        log_event(LOG_WARN, NULL, "listen_fds.ignored", "count=%u reason=\"not all are open\"",
+                  (unsigned)count);
+        return 0;
+    }
+    return (unsigned)count;
+}
+
+static int plan_personality(const struct oci_config *c, long *out, struct err *e)
+{
+    *out = -1;
+    if (str_eq(c->personality_domain, "LINUX"))
+        *out = PER_LINUX;
+    else if (str_eq(c->personality_domain, "LINUX32"))
+        *out = PER_LINUX32;
+    else if (c->personality_domain)
+        return err_input(e, "linux.personality: unknown domain \"%s\"", c->personality_domain);
+    return 0;
+}
+
+static void warn_of_capabilities(const struct caps_plan *p)
+{
+    char names[512];
+    if (p->unavailable)
+        log_event(LOG_WARN, NULL, "capabilities.unavailable", "names=\"%s\"",
+                  caps_mask_names(p->unavailable, names, sizeof(names)));
+    if (p->unknown)
+        log_event(LOG_WARN, NULL, "capabilities.unknown", "name=%s",
+                  log_quote(names, sizeof(names), p->unknown));
+}
+
 int payload_plan_init(const struct oci_config *c, const struct oci_process *process,
-                      unsigned preserve_fds, struct payload *out, struct err *e)
+                      unsigned preserve_fds, unsigned listen_fds, struct payload *out,
+                      struct err *e)
 {
     *out = (struct payload){
         .process = process, .preserve_fds = preserve_fds, .terminal_fd = -1, .parent_fd = -1
     };
     out->has_userns = c->namespaces[OCI_NS_USER].is_wanted;
+    if (listen_fds)
+        (void)snprintf(out->listen_fds, sizeof(out->listen_fds), "LISTEN_FDS=%u", listen_fds);
     for (size_t i = 0; i < c->annotations.count; i++)
         if (str_eq(c->annotations.items[i].key, "run.svc.init"))
             out->is_init_wanted = str_eq(c->annotations.items[i].value, "1");
-    if (process->env.count > PAYLOAD_ENV_MAX - 2)
-        return err_input(e, "process.env: more than %d variables", PAYLOAD_ENV_MAX - 2);
+    if (process->env.count > PAYLOAD_ENV_MAX - PAYLOAD_ENV_OURS)
+        return err_input(e, "process.env: more than %d variables",
+                         PAYLOAD_ENV_MAX - PAYLOAD_ENV_OURS);
     if (process->apparmor_profile && process->apparmor_profile[0] &&
         !str_eq(process->apparmor_profile, "unconfined"))
         return err_host(e, "process.apparmorProfile is not supported by this runtime yet");
@@ -49,8 +100,12 @@ int payload_plan_init(const struct oci_config *c, const struct oci_process *proc
         return err_host(e, "process.selinuxLabel is not supported by this runtime yet");
     if (caps_plan_init(&process->capabilities, out->has_userns, &out->caps, e) < 0 ||
         rlimits_plan_init(process->rlimits, process->rlimit_count, &out->rlimits, e) < 0 ||
+        scheduling_plan_init(process, &out->scheduling, e) < 0 ||
+        memory_policy_plan_init(c, &out->memory_policy, e) < 0 ||
+        plan_personality(c, &out->personality, e) < 0 ||
         seccomp_plan_init(&c->seccomp, &out->seccomp, e) < 0)
         return -1;
+    warn_of_capabilities(&out->caps);
     if (out->seccomp.wants_listener)
         return err_host(e, "linux.seccomp: SCMP_ACT_NOTIFY is not supported by this runtime yet");
     return 0;
@@ -164,16 +219,28 @@ int payload_find(struct payload *p, struct err *e)
 
 /* ---- becoming ---- */
 
-static int set_ids(const struct oci_user *u, struct err *e)
+static int set_ids(const struct payload *p, struct err *e)
 {
-    /* Raw system calls: glibc's wrappers signal other threads, of which there are none. */
-    if (syscall(SYS_setgroups, u->additional_gid_count, u->additional_gids) < 0)
+    const struct oci_user *u = &p->process->user;
+    /* Raw system calls: glibc's wrappers signal other threads, of which there are none. A user
+     * namespace whose setgroups is "deny" (user_namespaces(7)) keeps the groups that it was made
+     * with, which lend no rights in here: nothing that was asked for is missing. */
+    if (syscall(SYS_setgroups, u->additional_gid_count, u->additional_gids) < 0 &&
+        (errno != EPERM || u->additional_gid_count || !p->has_userns))
         return err_sys(e, errno, "process.user: set %zu groups", u->additional_gid_count);
     if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0)
         return err_sys(e, errno, "process.user: become group %u", u->gid);
     if (syscall(SYS_setresuid, u->uid, u->uid, u->uid) < 0)
         return err_sys(e, errno, "process.user: become user %u", u->uid);
     return 0;
+}
+
+/* Before the filter, which need not allow these. */
+static int become_like(const struct payload *p, struct err *e)
+{
+    if (p->personality >= 0 && personality((unsigned long)p->personality) < 0)
+        return err_sys(e, errno, "linux.personality: set");
+    return memory_policy_apply(&p->memory_policy, e);
 }
 
 static int limit(const struct payload *p, struct err *e)
@@ -195,7 +262,7 @@ static int confine(const struct payload *p, struct err *e)
     const struct oci_process *process = p->process;
     if (!process->no_new_privileges && seccomp_install(&p->seccomp, NULL, e) < 0)
         return -1;
-    if (caps_apply_bounding(&p->caps, e) < 0 || set_ids(&process->user, e) < 0 ||
+    if (caps_apply_bounding(&p->caps, e) < 0 || set_ids(p, e) < 0 ||
         caps_apply_sets(&p->caps, e) < 0)
         return -1;
     if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -236,6 +303,10 @@ static void fill_env(const struct payload *p, const char *env[PAYLOAD_ENV_MAX])
         memcpy(env, p->process->env.items, count * sizeof(*env));
     if (p->home[0])
         env[count++] = p->home;
+    if (p->listen_fds[0]) {
+        env[count++] = p->listen_fds;
+        env[count++] = "LISTEN_PID=1";
+    }
     env[count] = NULL;
 }
 
@@ -256,7 +327,7 @@ int payload_exec(struct payload *p, struct err *e)
         }
         lead_group(p->terminal_fd >= 0);
     }
-    if (limit(p, e) < 0 || confine(p, e) < 0 || die_with_parent(p, e) < 0)
+    if (become_like(p, e) < 0 || limit(p, e) < 0 || confine(p, e) < 0 || die_with_parent(p, e) < 0)
         return -1;
     /* A blocked or ignored SIGTERM that we inherited could not stop the program. */
     sig_reset_dispositions();

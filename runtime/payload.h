@@ -9,7 +9,9 @@
  * no_new_privs last, so that the filter needs to allow nothing but execve. */
 #include "runtime/base/limits.h"
 #include "runtime/caps.h"
+#include "runtime/memory_policy.h"
 #include "runtime/rlimits.h"
+#include "runtime/scheduling.h"
 #include "runtime/seccomp.h"
 #include "specs/oci_config.h"
 
@@ -22,6 +24,9 @@ struct payload {
     struct caps_plan caps;
     struct rlimits_plan rlimits;
     struct seccomp_plan seccomp;
+    struct scheduling_plan scheduling;
+    struct memory_policy_plan memory_policy;
+    long personality;      /* -1: as it is */
     unsigned preserve_fds; /* 3 … 3+N-1 stay open */
     bool has_userns;
     bool is_init_wanted; /* pid 1 is ours, the program its child */
@@ -29,13 +34,19 @@ struct payload {
     int parent_fd;       /* hangs up when the parent dies, and so does the program; -1: it stays */
     char home[PATH_LIMIT]; /* "HOME=/root" when process.env has none, else "" */
     char path[PATH_LIMIT]; /* the program, found by payload_find */
+    char listen_fds[32];   /* "LISTEN_FDS=2", then there is a LISTEN_PID=1 too; or "" */
 };
 
 /* Parent, before it opens anything: the COUNT fds from 3 on must be open, else a number that the
  * caller left free would be one of our own. ERR_INPUT. */
 must_check int payload_check_preserved(unsigned count, struct err *e);
+/* Parent: sockets that were passed by the protocol of sd_listen_fds(3), so before the COUNT that
+ * --preserve-fds names. 0 when LISTEN_FDS is not set, or not true. */
+unsigned payload_listen_fds(void);
+/* Of PRESERVE_FDS the first LISTEN_FDS are such sockets. */
 must_check int payload_plan_init(const struct oci_config *c, const struct oci_process *process,
-                                 unsigned preserve_fds, struct payload *out, struct err *e);
+                                 unsigned preserve_fds, unsigned listen_fds, struct payload *out,
+                                 struct err *e);
 void payload_done(struct payload *p);
 /* Parent: pipes among fds 0, 1, 2 become the user's, so that a program may open /dev/stdout again
  * (which is by the pipe's owner and mode). Files and terminals stay whose they are. */

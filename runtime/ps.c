@@ -13,7 +13,8 @@
 
 enum {
     PS_BYTES_MAX = 16 * 1024 * 1024,
-    COMMAND_SHOWN = 200
+    COMMAND_SHOWN = 200,
+    PS_WORDS_MAX = 64 /* after the ID come those for /bin/ps of other runtimes (go-runc's Top) */
 };
 
 struct ps_options {
@@ -81,7 +82,7 @@ int verb_ps(const struct runtime *rt, int argc, char **argv, struct err *e)
     struct ps_options o = { 0 };
     struct container c = { .dir_fd = -1 };
     int words = options_parse(rows, ARRAY_LEN(rows), OPTIONS_MIXED, argc - 1, argv + 1, &o, e);
-    if (words < 0 || verb_check_words("ps", words, 1, 1, "ID", e) < 0)
+    if (words < 0 || verb_check_words("ps", words, 1, PS_WORDS_MAX, "ID", e) < 0)
         return -1;
     if (o.format && !str_eq(o.format, "json") && !str_eq(o.format, "table"))
         return err_input(e, "--format: must be table or json, not \"%s\"", o.format);

@@ -6,6 +6,7 @@
 
 #include "runtime/base/str.h"
 #include "runtime/caps.h"
+#include "runtime/rootless.h"
 
 static const char *const names[RLIMIT_NLIMITS] = {
     [RLIMIT_AS] = "RLIMIT_AS",
@@ -56,7 +57,8 @@ static int fit(struct rlimits_item *item, bool can_raise, struct err *e)
         return err_sys(e, errno, "read %s", names[item->resource]);
     if (item->wanted_hard <= now.rlim_max)
         return 0;
-    if (can_raise) {
+    /* The kernel asks for the right in the initial user namespace (kernel/sys.c do_prlimit). */
+    if (can_raise && rootless_is_initial_userns()) {
         item->is_raise = true;
         return 0;
     }

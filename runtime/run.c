@@ -7,25 +7,18 @@
 #include "runtime/foreground.h"
 #include "runtime/verbs.h"
 
-static int start_and_wait(const struct runtime *rt, const struct create_options *o,
-                          struct container *c, int pidfd, int master_fd, struct err *e)
+static int wait_for_end(const struct runtime *rt, const struct create_options *o,
+                        struct container *c, int pidfd, int master_fd, int started_fd,
+                        struct err *e)
 {
     int code = 0;
-    if (!o->detach)
-        foreground_hold_signals(); /* one that comes right after the start is for the program */
-    if (launch_start(c, e) < 0) {
-        struct err ignored;
-        (void)!launch_delete(rt, c, &ignored); /* e says why it did not start */
-        return -1;
-    }
-    if (o->detach)
-        return 0;
-    if (foreground_wait(c->state.pid, pidfd, master_fd, &code, e) < 0) {
+    if (launch_wait_started(rt, c, started_fd, e) < 0 ||
+        (!o->detach && foreground_wait(c->state.pid, pidfd, master_fd, &code, e) < 0)) {
         struct err ignored;
         (void)!launch_delete(rt, c, &ignored); /* nobody would look after it any more */
         return -1;
     }
-    if (!o->keep && launch_delete(rt, c, e) < 0)
+    if (!o->detach && !o->keep && launch_delete(rt, c, e) < 0)
         return -1;
     return code;
 }
@@ -35,14 +28,16 @@ int verb_run(const struct runtime *rt, int argc, char **argv, struct err *e)
     struct create_options o = { 0 };
     struct container c = { .dir_fd = -1 };
     const char *id;
-    auto_fd int pidfd = -1, master = -1;
+    auto_fd int pidfd = -1, master = -1, started = -1;
     if (create_options_parse(argc, argv, &o, &id, e) < 0)
         return -1;
     if (!o.detach)
         o.launch.master_fd = &master;
+    o.launch.started_fd = &started;
+    o.launch.holds_signals = !o.detach;
     int result = launch_create(rt, id, &o.launch, &c, &pidfd, e);
     if (result == 0)
-        result = start_and_wait(rt, &o, &c, pidfd, master, e);
+        result = wait_for_end(rt, &o, &c, pidfd, master, started, e);
     container_done(&c);
     return result;
 }

@@ -10,13 +10,15 @@
 #include "runtime/verbs.h"
 
 struct spec_options {
-    const char *bundle;
+    const char *bundle, *file;
     bool rootless;
 };
 
 static const struct options_row rows[] = {
     { 'b', "bundle", OPTIONS_STRING, offsetof(struct spec_options, bundle),
       "directory that gets config.json; default: here" },
+    { 'f', "file", OPTIONS_STRING, offsetof(struct spec_options, file),
+      "its name, when it is not config.json" },
     { 0, "rootless", OPTIONS_FLAG, offsetof(struct spec_options, rootless),
       "with a user namespace in which the caller is root" },
 };
@@ -97,16 +99,17 @@ int verb_spec(const struct runtime *rt, int argc, char **argv, struct err *e)
     if (words < 0 || verb_check_words("spec", words, 0, 0, "no arguments", e) < 0)
         return -1;
     const char *bundle = o.bundle ? o.bundle : ".";
+    const char *name = o.file ? o.file : "config.json";
     auto_buf struct buf text;
     buf_init(&text, 2 * sizeof(head) + sizeof(tail));
     write_spec(o.rootless, &text);
     auto_fd int dir = open(bundle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return err_sys(e, errno, "open bundle %s", bundle);
-    auto_fd int fd = openat(dir, "config.json", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    auto_fd int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     if (fd < 0 && errno == EEXIST)
-        return err_conflict(e, "%s/config.json already exists", bundle);
+        return err_conflict(e, "%s/%s already exists", bundle, name);
     if (fd < 0 || fd_write_all(fd, text.data, text.len) < 0)
-        return err_sys(e, errno, "write %s/config.json", bundle);
+        return err_sys(e, errno, "write %s/%s", bundle, name);
     return 0;
 }

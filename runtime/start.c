@@ -13,7 +13,7 @@ int verb_start(const struct runtime *rt, int argc, char **argv, struct err *e)
         return -1;
     int result = container_open(rt, argv[1], &c, e);
     if (result == 0)
-        result = launch_start(&c, e);
+        result = launch_start(rt, &c, e);
     container_done(&c);
     return result;
 }

@@ -2,19 +2,15 @@
 
 #include <errno.h>
 
-#include "runtime/base/fd.h"
-
 static const char *const names[] = {
-    [SYNC_PREPARED] = "prepared",
-    [SYNC_READY] = "ready",
-    [SYNC_RECORDED] = "recorded",
-    [SYNC_FAILED] = "failed",
+    [SYNC_MAPPED] = "mapped", [SYNC_ENTERED] = "entered",   [SYNC_PREPARED] = "prepared",
+    [SYNC_READY] = "ready",   [SYNC_RECORDED] = "recorded", [SYNC_FAILED] = "failed",
 };
 
-int sync_send(int sock, enum sync_type type, int fd, struct err *e)
+int sync_send(int sock, enum sync_type type, const struct sync_fds *fds, struct err *e)
 {
     struct sync_message m = { .type = type };
-    if (fd_send(sock, &m, sizeof(m), &fd, fd >= 0) < 0)
+    if (fd_send(sock, &m, sizeof(m), fds ? fds->items : NULL, fds ? fds->count : 0) < 0)
         return err_sys(e, errno, "tell the other side \"%s\"", names[type]);
     return 0;
 }
@@ -25,29 +21,48 @@ void sync_send_failure(int sock, const struct err *cause)
     (void)!fd_send(sock, &m, sizeof(m), NULL, 0); /* the parent is gone: nobody to tell */
 }
 
-int sync_expect(int sock, enum sync_type expected, int *fd, struct err *e)
+/* 0: end of file. */
+static ssize_t receive(int sock, struct sync_message *m, struct sync_fds *fds)
+{
+    struct sync_fds none = { .count = 0 };
+    struct sync_fds *to = fds ? fds : &none;
+    return fd_recv(sock, m, sizeof(*m), to->items, fds ? FD_PASS_MAX : 0, &to->count);
+}
+
+static void close_all(struct sync_fds *fds)
+{
+    for (size_t i = 0; fds && i < fds->count; i++)
+        fd_close(&fds->items[i]);
+}
+
+int sync_expect(int sock, enum sync_type expected, struct sync_fds *fds, struct err *e)
 {
     struct sync_message m;
-    size_t count = 0;
-    int got = -1;
-    ssize_t n = fd_recv(sock, &m, sizeof(m), &got, 1, &count);
+    ssize_t n = receive(sock, &m, fds);
     if (n < 0)
         return err_sys(e, errno, "wait for \"%s\"", names[expected]);
     if (n == 0)
         return err_set(e, ERR_SYSTEM, "the process ended before it was \"%s\"", names[expected]);
-    if (n != sizeof(m) || (m.type != expected && m.type != SYNC_FAILED)) {
-        fd_close(&got);
+    if (n == sizeof(m) && m.type == expected)
+        return 0;
+    close_all(fds);
+    if (n != sizeof(m) || m.type != SYNC_FAILED)
         return err_internal(e, "expected \"%s\", got message %d of %zd bytes", names[expected],
                             (int)m.type, n);
-    }
-    if (m.type == SYNC_FAILED) {
-        fd_close(&got);
-        *e = m.err;
-        return -1;
-    }
-    if (fd)
-        *fd = count ? got : -1;
-    else
-        fd_close(&got);
-    return 0;
+    *e = m.err;
+    return -1;
+}
+
+int sync_expect_exec(int sock, struct err *e)
+{
+    struct sync_message m;
+    ssize_t n = receive(sock, &m, NULL);
+    if (n == 0)
+        return 0;
+    if (n < 0)
+        return err_sys(e, errno, "wait for the program");
+    if (n != sizeof(m) || m.type != SYNC_FAILED)
+        return err_internal(e, "unexpected message of %zd bytes from the container", n);
+    *e = m.err;
+    return -1;
 }

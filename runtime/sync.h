@@ -1,26 +1,35 @@
 #pragma once
 /* What parent and child of a create say to each other, over a SOCK_SEQPACKET pair:
  *
- *   parent                                   child (cloned into its namespaces)
- *   writes id maps, maps mounts,             waits
+ *   parent                                   child (cloned into its user and pid namespace)
+ *   writes id maps
+ *     ── SYNC_MAPPED (user namespace) ────▶  becomes root of its user namespace
+ *   makes cgroups, maps mounts               makes its other namespaces, sets them up
+ *     ◀── SYNC_ENTERED (for hooks only) ───
  *   runs createRuntime hooks
- *     ── SYNC_PREPARED (fd: root overlay) ─▶ joins cgroups, builds the root, pivots,
- *                                            finds the program
+ *     ── SYNC_PREPARED (fds: cgroups,  ───▶  joins cgroups, builds the root, pivots,
+ *        root overlay)                       finds the program
+ *   writes down what will be state.json
  *     ◀────────── SYNC_READY ──────────────
- *   writes state.json, pid file              ends, should the parent die before it was told
- *     ── SYNC_RECORDED ───────────────────▶  waits for `start` on its own socket
+ *   puts state.json in place, pid file       ends, should the parent die before it was told
+ *     ── SYNC_RECORDED (fd: start.sock) ──▶  waits for `start` on that socket; without one (`run`)
+ *                                            executes the program
  *     ◀── SYNC_FAILED (one struct err) ────  at any time, and ends
  *
- * Each side receives what it expects next, or fails; end of file means that the other side died.
- * `exec` has the first message, when its child's hard limits are raised, and SYNC_FAILED; end of
- * file is success there.
+ * Both work at the same time on two processors: namespaces and cgroups are what costs most. Each
+ * side receives what it expects next, or fails; end of file means that the other side died.
+ * `exec` has SYNC_PREPARED, when its child's hard limits are raised, and SYNC_FAILED; end of file
+ * is success there, as after the SYNC_RECORDED of `run`.
  * The start socket (start.sock in the container's state directory) is the same with one message:
  * `start` connects and waits: end of file is success (the fd is close-on-exec), a struct err is the
  * reason why the program could not be executed. */
 #include "runtime/base/err.h"
+#include "runtime/base/fd.h"
 
 enum sync_type {
-    SYNC_PREPARED = 1,
+    SYNC_MAPPED = 1,
+    SYNC_ENTERED,
+    SYNC_PREPARED,
     SYNC_READY,
     SYNC_RECORDED,
     SYNC_FAILED,
@@ -29,9 +38,17 @@ struct sync_message {
     enum sync_type type;
     struct err err; /* SYNC_FAILED */
 };
+/* Fds that go with a message. */
+struct sync_fds {
+    int items[FD_PASS_MAX];
+    size_t count;
+};
 
-/* FD may be -1. */
-must_check int sync_send(int sock, enum sync_type type, int fd, struct err *e);
+/* FDS may be NULL. */
+must_check int sync_send(int sock, enum sync_type type, const struct sync_fds *fds, struct err *e);
 void sync_send_failure(int sock, const struct err *cause);
-/* Waits for EXPECTED. SYNC_FAILED gives the peer's err. *FD may be NULL; -1 when none came. */
-must_check int sync_expect(int sock, enum sync_type expected, int *fd, struct err *e);
+/* Waits for EXPECTED. SYNC_FAILED gives the peer's err. FDS gets those that came, which are the
+ * caller's then; NULL: none may come. */
+must_check int sync_expect(int sock, enum sync_type expected, struct sync_fds *fds, struct err *e);
+/* After the last message: end of file is success, SYNC_FAILED gives the peer's err. */
+must_check int sync_expect_exec(int sock, struct err *e);

@@ -51,11 +51,14 @@ static int to_path(const char *name, char path[SYSCTL_PATH_MAX], struct err *e)
     return 0;
 }
 
-static int check_one(const struct oci_config *c, const char *name, struct err *e)
+static int check_one(const struct oci_config *c, const char *name, const char *value, struct err *e)
 {
     char path[SYSCTL_PATH_MAX];
     if (to_path(name, path, e) < 0)
         return -1;
+    if (str_eq(path, "kernel/domainname") && c->domainname && !str_eq(c->domainname, value))
+        return err_input(e, "linux.sysctl: %s is \"%s\", and domainname is \"%s\"", name, value,
+                         c->domainname);
     for (size_t i = 0; i < ARRAY_LEN(known); i++) {
         bool is_folder = str_ends(known[i].path, "/");
         if (is_folder ? !str_starts(path, known[i].path) : !str_eq(path, known[i].path))
@@ -72,7 +75,7 @@ static int check_one(const struct oci_config *c, const char *name, struct err *e
 int sysctl_check(const struct oci_config *c, struct err *e)
 {
     for (size_t i = 0; i < c->sysctl.count; i++)
-        if (check_one(c, c->sysctl.items[i].key, e) < 0)
+        if (check_one(c, c->sysctl.items[i].key, c->sysctl.items[i].value, e) < 0)
             return -1;
     return 0;
 }

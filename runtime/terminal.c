@@ -69,18 +69,35 @@ int terminal_send(int socket_fd, int master_fd, const char *name, struct err *e)
     return 0;
 }
 
-int terminal_connect(const char *path, struct err *e)
+/* OPTION names PATH in messages. */
+static int connect_to(const char *path, const char *option, struct err *e)
 {
     struct sockaddr_un addr = { .sun_family = AF_UNIX };
     auto_fd int at = open(path, O_PATH | O_CLOEXEC);
     if (at < 0)
-        return err_sys(e, errno, "--console-socket: open %s", path);
+        return err_sys(e, errno, "%s: open %s", option, path);
     /* By the fd: the path may be longer than sun_path. */
     (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", at);
     auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-        return err_sys(e, errno, "--console-socket: connect to %s", path);
+        return err_sys(e, errno, "%s: connect to %s", option, path);
     return take_fd(&fd);
+}
+
+int terminal_connect(const char *path, struct err *e)
+{
+    return connect_to(path, "--console-socket", e);
+}
+
+int terminal_send_pidfd(const char *path, int pidfd, struct err *e)
+{
+    static const char name[] = "pidfd"; /* a message needs a byte at least */
+    auto_fd int fd = connect_to(path, "--pidfd-socket", e);
+    if (fd < 0)
+        return -1;
+    if (fd_send(fd, name, strlen(name), &pidfd, 1) < 0)
+        return err_sys(e, errno, "--pidfd-socket: send the pidfd");
+    return 0;
 }
 
 int terminal_pair(int *ours, int *for_child, struct err *e)

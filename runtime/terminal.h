@@ -21,5 +21,7 @@ must_check int terminal_send(int socket_fd, int master_fd, const char *name, str
 must_check int terminal_pair(int *ours, int *for_child, struct err *e);
 /* … and the master that came. */
 must_check int terminal_receive(int socket_fd, int *master_fd, struct err *e);
+/* The other fd that clients wait for on a socket: PIDFD, to the --pidfd-socket PATH. */
+must_check int terminal_send_pidfd(const char *path, int pidfd, struct err *e);
 /* Connects to a --console-socket. Returns the fd. */
 must_check int terminal_connect(const char *path, struct err *e);
