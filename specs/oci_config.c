@@ -172,9 +172,10 @@ static int read_mount(const struct oci_reader *r, struct oci_mount *out)
         oci_read_idmaps(r, "uidMappings", &out->uid_mappings) < 0 ||
         oci_read_idmaps(r, "gidMappings", &out->gid_mappings) < 0)
         return -1;
-    if (!out->destination || out->destination[0] != '/')
-        return oci_bad(r, "destination", json_find(r->obj, "destination"),
-                       "must be an absolute path");
+    if (!out->destination || !out->destination[0])
+        return oci_bad(r, "destination", json_find(r->obj, "destination"), "is missing");
+    if (out->destination[0] != '/') /* config.md §Mounts: "MUST be interpreted as relative to /" */
+        out->destination = arena_printf(r->arena, "/%s", out->destination);
     return 0;
 }
 

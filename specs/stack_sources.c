@@ -361,8 +361,10 @@ struct json *stack_sources_load(struct stack_draft *d, const struct stack_input 
         const char *path =
             decode_normalise(a, *file == '/' ? file : arena_printf(a, "%s/%s", d->cwd, file));
         struct stack_source *s = add_source(d, &inputs[i], path, d->stack->dir, &d->scope);
+        size_t errors = d->ctx.problems->error_count;
         struct json *tree = s ? resolve(d, s, 0) : NULL;
-        is_complete = is_complete && tree;
+        /* A service without what it extends would only be complained about once more. */
+        is_complete = is_complete && tree && errors == d->ctx.problems->error_count;
         if (tree)
             whole = whole ? stack_merge(a, whole, tree, d->ctx.problems) : tree;
     }
