@@ -38,7 +38,13 @@ static void write_common(struct json_writer *w, const struct oci_state *s, pid_t
 
 void oci_state_write(struct json_writer *w, const struct oci_state *s, const char *status)
 {
-    json_begin_object(w, NULL);
+    oci_state_put(w, NULL, s, status);
+}
+
+void oci_state_put(struct json_writer *w, const char *key, const struct oci_state *s,
+                   const char *status)
+{
+    json_begin_object(w, key);
     write_common(w, s, str_eq(status, "stopped") ? 0 : s->pid);
     json_put_string(w, "status", status);
     json_put_string(w, "owner", s->owner_uid == 0 ? "root" : "");

@@ -27,6 +27,9 @@ struct oci_state {
 /* The public form, as one JSON value; for hooks and `state`. STATUS: "creating", "created",
  * "running", "paused", "stopped"; a stopped container has pid 0. */
 void oci_state_write(struct json_writer *w, const struct oci_state *s, const char *status);
+/* The same as the member KEY of an object. */
+void oci_state_put(struct json_writer *w, const char *key, const struct oci_state *s,
+                   const char *status);
 /* Two lines, the state and the config as it was. Prepared beside its place, put in it by a rename:
  * readers see all of it or nothing. */
 must_check int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e);

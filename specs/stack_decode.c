@@ -69,6 +69,13 @@ size_t decode_service_ref(struct field_ctx *ctx, struct json_place place, const 
         if (strcmp(words[i], name) == 0)
             return i;
     }
+    const char *profile = decode_profile_of(draft_of(ctx), name);
+    if (profile) {
+        field_error(ctx, place, "the service \"%.63s\" takes part only with the profile \"%.60s\"",
+                    name, profile);
+        field_hint(ctx, "--profile %s", profile);
+        return SIZE_MAX;
+    }
     field_error(ctx, place, "there is no service \"%.63s\"", name);
     const char *near = ctx->last ? str_nearest(name, words, s->service_count) : NULL;
     if (near)

@@ -27,6 +27,7 @@ struct stack_draft {
     struct interpolate vars;  /* over the scope */
     struct stack_sources sources;
     size_t port_count;                 /* of all services so far */
+    const struct json *all_services;   /* also those whose profile is not active */
     const struct json **service_nodes; /* beside stack.services */
     bool *has_bad_health;              /* beside stack.services: it was there, with errors */
     bool *network_in_use;              /* beside stack.networks */
@@ -105,6 +106,11 @@ void decode_volumes(struct stack_draft *d, const struct json *node);
 void decode_proxy(struct field_ctx *ctx, const struct json *node, void *base);
 extern const struct field service_fields[];
 extern const size_t service_field_count;
+
+/* Whether SERVICE takes part: it has no profile, or an active one (stack_profiles.c). */
+bool decode_profiles(struct stack_draft *d, const struct json *service);
+/* A profile of a service that does not take part; NULL when there is no such service. */
+const char *decode_profile_of(const struct stack_draft *d, const char *service);
 
 /* The checks that need the whole model (stack_check.c). */
 void stack_check(struct stack_draft *d, const struct json *volumes);

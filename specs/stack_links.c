@@ -143,8 +143,11 @@ static const struct field dependency_fields[] = {
 static void depend(struct field_ctx *ctx, struct service_draft *sd, struct json_place at,
                    const char *name, const struct dependency_draft *dd)
 {
-    size_t index = decode_service_ref(ctx, at, name);
     struct stack_service *s = &sd->s;
+    if (!dd->required && decode_profile_of(draft_of(ctx), name) &&
+        !stack_find_service(draft_of(ctx)->stack, name))
+        return; /* its profile is not active */
+    size_t index = decode_service_ref(ctx, at, name);
     if (index == SIZE_MAX)
         return;
     if (index == sd->index) {

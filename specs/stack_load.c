@@ -212,7 +212,6 @@ static const struct field top_fields[] = {
     { "version", FIELD_CALL, .call = decode_version, .doc = "of old Compose files" },
     FIELD_LATER("secrets"),
     FIELD_LATER("configs"),
-    FIELD_LATER("include"),
     FIELD_LATER("models"),
     FIELD_OURS_LATER("egress"),
     FIELD_LATER("logging"),
@@ -233,16 +232,22 @@ static void name_services(struct stack_draft *d, const struct json *node)
     s->services = arena_alloc(ctx->arena, count * sizeof(*s->services));
     d->service_nodes = arena_alloc(ctx->arena, count * sizeof(struct json *));
     d->has_bad_health = arena_alloc(ctx->arena, count * sizeof(bool));
+    d->all_services = node;
     for (size_t i = 0; i < count; i++) {
         const struct json *item = node->items[i];
         size_t mark = field_enter(ctx, item->key);
         (void)decode_name_check(ctx, item, "service");
-        s->services[i].name = item->key;
-        s->services[i].place = item->key_place;
-        d->service_nodes[i] = item;
+        if (decode_profiles(d, item)) {
+            s->services[s->service_count].name = item->key;
+            s->services[s->service_count].place = item->key_place;
+            d->service_nodes[s->service_count++] = item;
+        }
         field_leave(ctx, mark);
     }
-    s->service_count = count;
+    if (!s->service_count && count) {
+        field_error(ctx, node->place, "every service has a profile, and none is active");
+        field_hint(ctx, "--profile NAME, or --profile \"*\"");
+    }
 }
 
 /* The model has those networks only that something is attached to. */

@@ -34,7 +34,8 @@ struct stack_load_options {
     const char *const *env_files; /* --env-file, the last one wins, NULL-terminated; NULL: .env in
                                      the directory of the stack, when it is there */
     const char *dir;              /* --project-directory; NULL: that of the first file */
-    char **environ;               /* for interpolation; NULL-terminated */
+    const char *const *profiles; /* --profile, NULL-terminated, "*": all; beside COMPOSE_PROFILES */
+    char **environ;              /* for interpolation; NULL-terminated */
     /* A copy that stack_write_json made: paths are not looked up on this machine. */
     bool is_saved_copy;
     uint64_t total_memory_bytes; /* of this machine: limits that add up to more are a warning;

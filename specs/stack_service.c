@@ -284,6 +284,14 @@ static void decode_image(struct field_ctx *ctx, const struct json *node, void *b
         key, FIELD_REFUSED, .doc = why \
     }
 
+/* Read before: by stack_profiles.c, stack_sources.c. */
+static void decode_nothing(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    (void)ctx;
+    (void)node;
+    (void)base;
+}
+
 const struct field service_fields[] = {
     { "rootfs", FIELD_CALL, .call = decode_rootfs, .flags = FIELD_OURS,
       .doc = "\"host\": the machine's own programs, read-only; or a directory" },
@@ -340,8 +348,10 @@ const struct field service_fields[] = {
     FIELD_LATER("build"),
     FIELD_LATER("secrets"),
     FIELD_LATER("configs"),
-    FIELD_LATER("profiles"),
-    FIELD_LATER("extends"),
+    { "profiles", FIELD_CALL, .call = decode_nothing,
+      .doc = "takes part only when one of these is active: --profile NAME" },
+    { "extends", FIELD_CALL, .call = decode_nothing,
+      .doc = "begins with another service's settings: its name, or {\"file\": …, \"service\": …}" },
     FIELD_OURS_LATER("schedule"),
     FIELD_OURS_LATER("kind"),
     FIELD_OURS_LATER("idle_timeout"),

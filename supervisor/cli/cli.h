@@ -13,7 +13,7 @@
 struct cli_args {
     struct cli_texts files; /* -f, or the word of run, up, check */
     const char *project, *project_dir;
-    struct cli_texts env_files;
+    struct cli_texts env_files, profiles;
     bool json, help, version;
 
     bool detach, wait;

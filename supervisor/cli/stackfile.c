@@ -137,9 +137,11 @@ int cli_stackfile_find(const struct cli_args *args, struct cli_stackfile *out, s
     if (!env_count)
         env_count =
             split(&out->arena, getenv("COMPOSE_ENV_FILES"), ',', out->env_files, CLI_TEXTS_MAX);
+    memcpy(out->profiles, args->profiles.items, args->profiles.count * sizeof(*out->profiles));
     out->options = (struct stack_load_options){ .project = args->project,
                                                 .dir = args->project_dir,
                                                 .env_files = env_count ? out->env_files : NULL,
+                                                .profiles = out->profiles,
                                                 .environ = environ,
                                                 .total_memory_bytes = machine_memory_bytes() };
     return 0;

@@ -8,7 +8,7 @@ struct cli_stackfile {
     struct arena arena;
     const char *paths[STACK_FILES_MAX];
     size_t count;
-    const char *env_files[CLI_TEXTS_MAX + 1];
+    const char *env_files[CLI_TEXTS_MAX + 1], *profiles[CLI_TEXTS_MAX + 1];
     struct stack_load_options options;
 };
 void cli_stackfile_done(struct cli_stackfile *f);

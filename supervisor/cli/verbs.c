@@ -18,13 +18,14 @@ enum {
 
 static const struct cli_option common_rows[] = {
     { "file", 'f', CLI_TEXTS, AT(files), "FILE",
-      "the stack file (./stack.json, ./compose.yaml); more are merged over it; - is stdin", 0,
-      false },
+      "the stack file (./stack.json), or several; - is stdin", 0, false },
     { "project", 'p', CLI_TEXT, AT(project), "NAME", "the name of the stack", 0, false },
     { "project-directory", 0, CLI_TEXT, AT(project_dir), "DIR",
-      "what relative paths begin with (the directory of the first file)", 0, false },
+      "of relative paths (that of the first file)", 0, false },
     { "env-file", 0, CLI_TEXTS, AT(env_files), "FILE",
-      "variables for ${…}, the last file wins (.env beside the stack file)", 0, false },
+      "variables for ${…} (.env beside the stack file)", 0, false },
+    { "profile", 0, CLI_TEXTS, AT(profiles), "NAME", "services of this profile too; \"*\": all", 0,
+      false },
     { "json", 0, CLI_FLAG, AT(json), NULL, "print JSON where something is listed", 0, false },
     { "help", 'h', CLI_FLAG, AT(help), NULL, "print help", 0, false },
     { "version", 0, CLI_FLAG, AT(version), NULL, "print the version", 0, false },

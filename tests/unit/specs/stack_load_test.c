@@ -506,10 +506,49 @@ static void hash_is_of_what_matters(void **state)
     done(&a);
 }
 
+#define TWO_PROFILES(required)                                                                  \
+    "{\"services\": {\"a\": {\"rootfs\": \"host\", \"command\": \"a\", \"depends_on\": {\"b\":" \
+    " {\"condition\": \"service_started\", \"required\": " required "}}},"                      \
+    " \"b\": {\"rootfs\": \"host\", \"command\": \"b\", \"profiles\": [\"debug\", \"test\"]}}}"
+
+static void profiles_choose_services(void **state)
+{
+    (void)state;
+    static const char *const none[] = { NULL }, *const test[] = { "test", NULL },
+                             *const all[] = { "*", NULL };
+    char by_environment[] = "COMPOSE_PROFILES=x,debug", *environment[] = { by_environment, NULL };
+    const struct {
+        const char *const *profiles;
+        char **environ;
+        size_t services;
+    } cases[] = {
+        { none, NULL, 1 }, { test, NULL, 2 }, { all, NULL, 2 }, { NULL, environment, 2 }
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct fixture f;
+        struct stack_load_options options = { .is_saved_copy = true,
+                                              .profiles = cases[i].profiles,
+                                              .environ = cases[i].environ };
+        load_with(&f, TWO_PROFILES("false"), &options);
+        assert_int_equal(f.stack->service_count, cases[i].services);
+        assert_int_equal(f.stack->services[0].depends_count, cases[i].services - 1);
+        done(&f);
+    }
+    struct fixture f = { 0 };
+    struct stack_load_options options = { .is_saved_copy = true };
+    const char *needed = TWO_PROFILES("true");
+    assert_int_equal(
+        stack_load_text("x", "/", needed, strlen(needed), &options, &f.stack, &f.problems), -1);
+    assert_string_equal(f.problems.items[0].what,
+                        "the service \"b\" takes part only with the profile \"debug\"");
+    stack_problems_done(&f.problems);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_filled_in),
+        cmocka_unit_test(profiles_choose_services),
         cmocka_unit_test(project_names_have_an_order),
         cmocka_unit_test(mounts_are_canonical_and_sorted),
         cmocka_unit_test(ports_are_expanded),
