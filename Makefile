@@ -53,7 +53,25 @@ uses_supervisor/cli := supervisor/ctl supervisor/loop supervisor/http specs runt
 uses_supervisor := supervisor/keeper supervisor/cli supervisor/stack supervisor/proxy supervisor/health \
                    supervisor/logs supervisor/ctl supervisor/sandbox netns supervisor/loop \
                    supervisor/http specs runtime/base
-LIBS := -lseccomp -lyajl_s -lyaml
+LIBS := -lyajl_s -lyaml
+# libseccomp is what the unit tests hold our tables and our compiler against; the programs do without.
+LIBS_tests := -lcmocka -lseccomp $(LIBS)
+
+# svc-runtime is an image of its own in every verb, and glibc's start is a good part of a short one's time
+# (it asks the processor about itself, which traps in virtual machines). So the release build has it with
+# musl, when that is there and when all that the distribution's yajl was compiled to use can be given to it;
+# else, and for every other program and mode, with $(CC) and its C library.
+MACHINE := $(shell $(CC) -dumpmachine)
+MUSL_CC := $(if $(filter release/gcc,$(MODE)/$(CC)),$(shell command -v musl-gcc))
+MUSL_DIR := $(if $(MUSL_CC),$(shell sed -n 's|.*"\(/.*\)/musl-gcc.specs".*|\1|p' $(MUSL_CC)))
+YAJL := $(shell $(CC) -print-file-name=libyajl_s.a)
+YAJL_USES := _GLOBAL_OFFSET_TABLE_ __assert_fail __errno_location __stack_chk_fail __stack_chk_guard abort calloc free \
+             malloc memcpy memset realloc snprintf sprintf strcat strcmp strcpy strlen strspn strtod yajl_% \
+             __memcpy_chk __snprintf_chk __sprintf_chk
+HAS_MUSL := $(if $(wildcard $(MUSL_DIR)/rcrt1.o),$(if $(wildcard /usr/include/$(MACHINE)/asm),$(if $(filter-out \
+            $(YAJL_USES),$(shell nm -u $(YAJL) 2>&1 | awk '$$1 == "U" {print $$2} /no symbols|No such/')),no,yes)))
+MUSL_SOURCES := $(filter-out runtime/main.c specs/stack_% specs/compile% specs/yaml%,$(wildcard runtime/*.c runtime/base/*.c \
+                runtime/musl/*.c specs/*.c))
 
 # Fuzz targets: tests/fuzz/NAME_fuzz.c, its seeds in tests/fuzz/corpus/NAME/, the unit it feeds.
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
@@ -80,7 +98,7 @@ $(call archive,$(1)): $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
 	@mkdir -p $$(@D) && rm -f $$@
 	$(V_)ar qcs $$@ $$^
 $(BUILD)/tests/unit/$(1)/%_test: $(BUILD)/tests/unit/$(1)/%_test.o $(call archives,$(1))
-	$(V_)$(CC) $$(LDFLAGS_tests) -o $$@ $$< $$(link_archives) -lcmocka $(LIBS)
+	$(V_)$(CC) $$(LDFLAGS_tests) -o $$@ $$< $$(link_archives) $(LIBS_tests)
 endef
 $(foreach u,$(UNITS),$(eval $(call unit_rules,$(u))))
 
@@ -103,8 +121,28 @@ $(BUILD)/commit: always
 
 $(BUILD)/svc: $(BUILD)/supervisor/main.o $(call archives,supervisor)
 	$(V_)$(CC) $(LDFLAGS) -o $@ $< $(link_archives) $(LIBS)
+ifeq ($(HAS_MUSL),yes)
+$(BUILD)/svc-runtime: $(BUILD)/musl/runtime/main.o $(BUILD)/musl/unit.a
+	$(V_)$(MUSL_CC) -nostartfiles -static -Wl,-pie -Wl,--no-dynamic-linker -Wl,-z,text,-z,relro,-z,now -o $@ \
+	    $(MUSL_DIR)/rcrt1.o $(MUSL_DIR)/crti.o $^ $(YAJL) $(MUSL_DIR)/crtn.o
+else
 $(BUILD)/svc-runtime: $(BUILD)/runtime/main.o $(call archives,runtime)
 	$(V_)$(CC) $(LDFLAGS) -o $@ $< $(link_archives) $(LIBS)
+endif
+
+$(BUILD)/musl/unit.a: $(MUSL_SOURCES:%.c=$(BUILD)/musl/%.o)
+	@rm -f $@
+	$(V_)ar qcs $@ $^
+# In the glibc build, the same sources are held against every warning; some of musl's macros do not stand them.
+$(BUILD)/musl/%.o: %.c | $(BUILD)/musl/include
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "cc $< (musl)")
+	$(V_)$(MUSL_CC) -isystem runtime/musl -isystem $(BUILD)/musl/include $(CPPFLAGS) \
+	    $(filter-out -Wconversion -Wsign-conversion,$(CFLAGS)) -MMD -MP -c $< -o $@
+# Headers that are not the C library's: of the kernel and of yajl.
+$(BUILD)/musl/include:
+	@mkdir -p $@ && ln -sfn /usr/include/linux $@/linux && ln -sfn /usr/include/asm-generic $@/asm-generic && \
+	    ln -sfn /usr/include/$(MACHINE)/asm $@/asm && ln -sfn /usr/include/yajl $@/yajl
 
 .PHONY: run
 run: deps-run ## build, run examples/notes in the foreground (root; NOTES_PORT=8080)
@@ -255,9 +293,9 @@ worst: ## the ten longest functions and files
 
 # --- packages ----------------------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc make libc6-dev libseccomp-dev libyajl-dev libyaml-dev
+PACKAGES_BUILD := gcc make libc6-dev musl-tools libyajl-dev libyaml-dev
 PACKAGES_RUN := nftables redis-server gunicorn python3-flask python3-redis
-PACKAGES_TEST := libcmocka-dev python3-pytest python3-pytest-xdist clang-14 clang-format-14 clang-tidy-14 \
+PACKAGES_TEST := libcmocka-dev libseccomp-dev python3-pytest python3-pytest-xdist clang-14 clang-format-14 clang-tidy-14 \
                  cppcheck busybox-static iproute2 curl procps strace
 # Clients that drive svc-runtime in tests/clients.
 PACKAGES_CLIENTS := podman conmon crun netavark aardvark-dns iptables containerd docker.io tini

@@ -63,8 +63,11 @@ int container_create(const struct runtime *rt, const char *id, struct container 
         return err_sys(e, errno, "create %s/%s", rt->root, id);
     }
     out->dir_fd = openat(root, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (out->dir_fd < 0)
-        return err_sys(e, errno, "open %s/%s", rt->root, id);
+    if (out->dir_fd < 0) {
+        (void)err_sys(e, errno, "open %s/%s", rt->root, id);
+        (void)unlinkat(root, id, AT_REMOVEDIR); /* it is empty; E says what matters */
+        return -1;
+    }
     (void)snprintf(out->id, sizeof(out->id), "%s", id);
     return 0;
 }

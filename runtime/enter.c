@@ -14,11 +14,14 @@
 #include "runtime/base/fd.h"
 #include "runtime/namespaces.h"
 #include "runtime/rootless.h"
+#include "runtime/seccomp_notify.h"
 #include "runtime/sibling.h"
 #include "runtime/sync.h"
 #include "runtime/terminal.h"
 
 struct enter {
+    const struct oci_config *config;
+    const struct oci_state *state;
     struct payload payload;
     struct cgroup *cgroup;
     struct cgroup_join join;
@@ -169,14 +172,29 @@ static int clone_into(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
     return *pid < 0 ? err_sys(e, errnum, "clone into the container") : 0;
 }
 
-/* End of file says that execve closed the child's end. */
-static int wait_for_exec(int sync_fd, pid_t pid, struct err *e)
+static int deliver_listener(const struct enter *n, int sync_fd, int owned_listener_fd, pid_t pid,
+                            struct err *e)
 {
-    if (sync_expect_exec(sync_fd, e) == 0)
-        return 0;
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+    struct seccomp_notify_state state = { n->config, n->state, "running", pid };
+    auto_fd int listener = owned_listener_fd;
+    int result = seccomp_notify_deliver(&state, listener, e);
+    auto_fd int pidfd = result < 0 ? (int)syscall(SYS_pidfd_open, pid, 0U) : -1;
+    return seccomp_notify_answer(sync_fd, pidfd, result, e);
+}
+
+/* End of file says that execve closed the child's end. */
+static int wait_for_exec(const struct enter *n, int sync_fd, pid_t pid, struct err *e)
+{
+    int listener = -1;
+    int result = sync_expect_exec(sync_fd, &listener, e);
+    while (result > 0) {
+        result = deliver_listener(n, sync_fd, take_fd(&listener), pid, e);
+        if (result == 0)
+            result = sync_expect_exec(sync_fd, &listener, e);
+    }
+    while (result < 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
         continue;
-    return -1;
+    return result;
 }
 
 static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
@@ -186,7 +204,7 @@ static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
         return err_sys(e, errno, "make a socket pair");
     auto_fd int ours = pair[0];
     n->parents_fd = ours;
-    n->sync_fd = pair[1];
+    n->sync_fd = n->payload.notify_fd = pair[1];
     if (n->dies_with_caller)
         n->payload.parent_fd = n->sync_fd;
     /* config.md §Linux Process: on these before the transition to the container's cgroup, … */
@@ -210,13 +228,15 @@ static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
     }
     struct err gone;
     (void)!sync_send(ours, SYNC_PREPARED, NULL, &gone);
-    return wait_for_exec(ours, *pid, e);
+    return wait_for_exec(n, ours, *pid, e);
 }
 
 int enter_container(const struct container *c, const struct oci_config *config,
                     const struct enter_options *options, pid_t *pid, int *pidfd, struct err *e)
 {
     struct enter n = { .init_pidfd = -1, .console_fd = options->console_fd, .sync_fd = -1 };
+    n.config = config;
+    n.state = &c->state;
     n.dies_with_caller = options->dies_with_caller;
     int fd = -1;
     int result = open_container(c, config, options, &n, e);

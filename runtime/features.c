@@ -9,6 +9,7 @@
 #include "runtime/memory_policy.h"
 #include "runtime/mount_options.h"
 #include "runtime/options.h"
+#include "runtime/seccomp.h"
 #include "runtime/verbs.h"
 #include "specs/capability_names.h"
 
@@ -23,7 +24,8 @@ static const char *const namespaces[] = { "cgroup", "ipc",  "mount", "network",
 static const char *const actions[] = { "SCMP_ACT_ALLOW",       "SCMP_ACT_ERRNO",
                                        "SCMP_ACT_KILL",        "SCMP_ACT_KILL_PROCESS",
                                        "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",
-                                       "SCMP_ACT_TRACE",       "SCMP_ACT_TRAP" };
+                                       "SCMP_ACT_NOTIFY",      "SCMP_ACT_TRACE",
+                                       "SCMP_ACT_TRAP" };
 static const char *const operators[] = { "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT",
                                          "SCMP_CMP_LE", "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ",
                                          "SCMP_CMP_NE" };
@@ -34,8 +36,6 @@ static const char *const archs[] = { "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM" };
 #endif
 /* Annotations that change what a container does. */
 static const char *const unsafe[] = { "run.svc.init" };
-static const char *const flags[] = { "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-                                     "SECCOMP_FILTER_FLAG_TSYNC" };
 
 static void put_strings(struct json_writer *w, const char *key, const char *const *items,
                         size_t count)
@@ -43,6 +43,17 @@ static void put_strings(struct json_writer *w, const char *key, const char *cons
     json_begin_array(w, key);
     for (size_t i = 0; i < count; i++)
         json_put_string(w, NULL, items[i]);
+    json_end_array(w);
+}
+
+/* IS_SUPPORTED: those that this kernel has too. */
+static void put_flags(struct json_writer *w, const char *key, bool is_supported)
+{
+    const char *name;
+    json_begin_array(w, key);
+    for (size_t i = 0; (name = seccomp_flag_name(i)) != NULL; i++)
+        if (!is_supported || seccomp_flag_is_supported(i))
+            json_put_string(w, NULL, name);
     json_end_array(w);
 }
 
@@ -71,8 +82,8 @@ static void put_seccomp(struct json_writer *w)
     put_strings(w, "actions", actions, ARRAY_LEN(actions));
     put_strings(w, "operators", operators, ARRAY_LEN(operators));
     put_strings(w, "archs", archs, ARRAY_LEN(archs));
-    put_strings(w, "knownFlags", flags, ARRAY_LEN(flags));
-    put_strings(w, "supportedFlags", flags, ARRAY_LEN(flags));
+    put_flags(w, "knownFlags", false);
+    put_flags(w, "supportedFlags", true);
     json_end_object(w);
 }
 

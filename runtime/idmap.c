@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
+#include "runtime/base/str.h"
 
 enum {
     MAP_BYTES_MAX = 4096 /* user_namespaces(7): a map is written in one write of up to a page */
@@ -28,6 +30,70 @@ bool idmap_to_host(const struct oci_idmaps *maps, uint32_t id, uint32_t *out)
         }
     }
     return false;
+}
+
+/* "1-4-10" or "@1-3-10", of LEN bytes. */
+static int parse_triplet(const char *text, size_t len, const struct oci_idmaps *container,
+                         struct oci_idmap *out)
+{
+    char copy[40];
+    uint64_t n[3];
+    bool is_relative = *text == '@';
+    if (len >= sizeof(copy))
+        return -1;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    char *next = copy + is_relative;
+    for (size_t i = 0; i < ARRAY_LEN(n); i++) {
+        char *word = next;
+        next = strchr(word, '-');
+        if (!next != (i == 2))
+            return -1;
+        if (next)
+            *next++ = '\0';
+        if (str_to_u64(word, UINT32_MAX, &n[i]) < 0)
+            return -1;
+    }
+    *out = (struct oci_idmap){ (uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2] };
+    return is_relative && !idmap_to_host(container, out->host_id, &out->host_id) ? -1 : 0;
+}
+
+/* Triplets between "#", up to a ";" or the end. */
+static int parse_maps(struct arena *a, const char **text, const struct oci_idmaps *container,
+                      struct oci_idmaps *out)
+{
+    size_t count = 1;
+    for (const char *p = *text; *p && *p != ';'; p++)
+        count += *p == '#';
+    out->items = arena_alloc(a, count * sizeof(*out->items));
+    for (out->count = 0; out->count < count; out->count++) {
+        size_t len = strcspn(*text, "#;");
+        if (parse_triplet(*text, len, container, &out->items[out->count]) < 0)
+            return -1;
+        *text += len + ((*text)[len] == '#');
+    }
+    return 0;
+}
+
+int idmap_parse(struct arena *a, const char *text, const char *dest, const struct oci_idmaps *uids,
+                const struct oci_idmaps *gids, struct oci_idmaps *out_uids,
+                struct oci_idmaps *out_gids, struct err *e)
+{
+    const char *rest = text;
+    bool is_good = true;
+    while (is_good && *rest) {
+        bool is_uids = str_starts(rest, "uids=");
+        is_good = is_uids || str_starts(rest, "gids=");
+        rest += is_good ? strlen("uids=") : 0;
+        is_good = is_good &&
+                  parse_maps(a, &rest, is_uids ? uids : gids, is_uids ? out_uids : out_gids) == 0;
+        rest += is_good && *rest == ';';
+    }
+    if (is_good && out_uids->count && out_gids->count)
+        return 0;
+    (void)err_input(e, "mounts: %s: option \"idmap=%.80s\" cannot be read", dest, text);
+    err_hint(e, "idmap=uids=FIRST-HOST-SIZE#…;gids=FIRST-HOST-SIZE#…");
+    return -1;
 }
 
 static int write_map(pid_t pid, const char *file, const struct oci_idmaps *maps, struct err *e)

@@ -10,6 +10,12 @@
 
 /* What ID of the container is on the host; false when it is not mapped. Pure. */
 bool idmap_to_host(const struct oci_idmaps *maps, uint32_t id, uint32_t *out);
+/* The value of crun's option "idmap=uids=FIRST-HOST-SIZE#…;gids=…", where a "@" before a triplet
+ * says that HOST is an id of the container, whose mappings UIDS and GIDS are. Names DEST in errors.
+ */
+must_check int idmap_parse(struct arena *a, const char *text, const char *dest,
+                           const struct oci_idmaps *uids, const struct oci_idmaps *gids,
+                           struct oci_idmaps *out_uids, struct oci_idmaps *out_gids, struct err *e);
 /* Writes uid_map and gid_map of PID, which is in a new user namespace and waits. */
 must_check int idmap_write(pid_t pid, const struct oci_idmaps *uids, const struct oci_idmaps *gids,
                            struct err *e);

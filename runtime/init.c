@@ -175,7 +175,7 @@ static int build_root(struct init_plan *p, int overlay_fd, struct err *e)
     if (top < 0 || rootfs_attach(root_fd, top, place, e) < 0 ||
         mounts_attach(&p->mounts, root_fd, &p->cgroups, e) < 0 ||
         devices_make(&p->devices, root_fd, e) < 0 || open_terminal(p, root_fd, e) < 0 ||
-        masks_apply(p->config, &p->masks, root_fd, e) < 0)
+        mounts_seal(&p->mounts, e) < 0 || masks_apply(p->config, root_fd, e) < 0)
         return -1;
     return finish_root(p, root_fd, e);
 }
@@ -228,8 +228,8 @@ static void close_others(const struct init_plan *p)
     }
 }
 
-/* A client may read what `create` says up to its end of file, as containerd's shim does when there is
- * a terminal: no copy of those streams may wait with us. */
+/* A client may read what `create` says up to its end of file, as containerd's shim does when there
+ * is a terminal: no copy of those streams may wait with us. */
 static void leave_streams(const struct init_plan *p)
 {
     int terminal = p->payload.terminal_fd;
@@ -252,8 +252,10 @@ static int wait_for_start(int start_fd)
 _Noreturn void init_main(struct init_plan *p)
 {
     struct err e = { 0 };
-    /* CVE-2016-9962: nobody in a joined namespace may look into us before execve. */
-    if (prctl(PR_SET_DUMPABLE, 0) < 0 || set_up(p, &e) < 0) {
+    /* CVE-2016-9962: nobody in a joined namespace may look into us before execve. With a new user
+     * namespace that is for become_root: until it is mapped, our /proc files must be the parent's,
+     * which may be an ordinary user (proc(5)), and so far nobody else is in here. */
+    if ((!p->payload.has_userns && prctl(PR_SET_DUMPABLE, 0) < 0) || set_up(p, &e) < 0) {
         sync_send_failure(p->sync_fd, &e);
         _exit(1);
     }
@@ -269,6 +271,7 @@ _Noreturn void init_main(struct init_plan *p)
         fd_close(&p->sync_fd);
         p->sync_fd = wait_for_start(start.items[0]);
     }
+    p->payload.notify_fd = p->sync_fd;
     if (run_hooks(p, OCI_HOOK_START_CONTAINER, "startContainer", &e) < 0 ||
         payload_exec(&p->payload, &e) < 0)
         sync_send_failure(p->sync_fd, &e);

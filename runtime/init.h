@@ -14,7 +14,6 @@ struct init_plan {
     const struct oci_config *config;
     struct namespaces_plan namespaces;
     struct mounts_plan mounts;
-    struct masks_plan masks;
     struct devices_plan devices;
     struct payload payload;
     struct cgroup_host cgroups;

@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
-#include <strings.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,6 +10,7 @@
 #include "runtime/names.h"
 #include "runtime/options.h"
 #include "runtime/verbs.h"
+#include "specs/signal_names.h"
 
 struct kill_options {
     bool all, is_regex;
@@ -23,41 +22,13 @@ static const struct options_row rows[] = {
       "to all containers whose id the extended regular expression ID finds" },
 };
 
-/* RTMIN, RTMIN+3, RTMAX, RTMAX-2, as kill(1) has them. */
-static bool parse_realtime(const char *name, int *out)
-{
-    bool is_min = strncasecmp(name, "RTMIN", 5) == 0;
-    if (!is_min && strncasecmp(name, "RTMAX", 5) != 0)
-        return false;
-    uint64_t distance = 0;
-    char sign = is_min ? '+' : '-';
-    if (name[5] && (name[5] != sign || str_to_u64(name + 6, 64, &distance) < 0))
-        return false;
-    int signo = is_min ? SIGRTMIN + (int)distance : SIGRTMAX - (int)distance;
-    if (signo < SIGRTMIN || signo > SIGRTMAX)
-        return false;
-    *out = signo;
-    return true;
-}
-
 static int parse_signal(const char *text, int *out, struct err *e)
 {
-    uint64_t number;
-    if (str_to_u64(text, 64, &number) == 0 && number > 0) {
-        *out = (int)number;
-        return 0;
-    }
-    const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
-    for (int signo = 1; signo < NSIG; signo++) {
-        const char *known = sigabbrev_np(signo);
-        if (known && strcasecmp(known, name) == 0) {
-            *out = signo;
-            return 0;
-        }
-    }
-    if (parse_realtime(name, out))
-        return 0;
-    return err_input(e, "unknown signal \"%s\"", text);
+    int signo = signal_number(text);
+    if (signo < 0)
+        return err_input(e, "unknown signal \"%s\"", text);
+    *out = signo;
+    return 0;
 }
 
 static int send_one(const struct container *c, int signo, struct err *e)

@@ -25,6 +25,7 @@
 #include "runtime/init.h"
 #include "runtime/net_devices.h"
 #include "runtime/rootless.h"
+#include "runtime/seccomp_notify.h"
 #include "runtime/sibling.h"
 #include "runtime/sync.h"
 #include "runtime/sysctl.h"
@@ -127,7 +128,7 @@ static int make_plan(struct launch *l, struct err *e)
     p->no_pivot = l->options->no_pivot;
     p->no_new_keyring = l->options->no_new_keyring;
     p->wants_entered = has_create_hooks(c) || c->net_devices.count;
-    if (namespaces_plan_init(c, &p->namespaces, e) < 0)
+    if (namespaces_plan_init(c, &p->namespaces, e) < 0 || rootless_check(c, e) < 0)
         return -1;
     if (has_userns && !c->namespaces[OCI_NS_USER].path &&
         (!c->uid_mappings.count || !c->gid_mappings.count))
@@ -137,6 +138,7 @@ static int make_plan(struct launch *l, struct err *e)
         payload_plan_init(c, &c->process, l->options->preserve_fds, l->options->listen_fds,
                           &p->payload, e) < 0)
         return -1;
+    seccomp_plan_warn(&p->payload.seccomp);
     /* Set last, by the child: mount points are made on it before. */
     p->root_is_readonly = p->mounts.root->attr_set & MOUNT_ATTR_RDONLY;
     p->mounts.root->attr_set &= ~(uint64_t)MOUNT_ATTR_RDONLY;
@@ -147,8 +149,9 @@ static int make_plan(struct launch *l, struct err *e)
 static int open_host_objects(struct launch *l, struct err *e)
 {
     struct init_plan *p = &l->plan;
-    if (mounts_open(&p->mounts, e) < 0 || masks_open(&l->config, &p->masks, e) < 0 ||
-        devices_open(&l->config, p->payload.has_userns, &p->devices, e) < 0)
+    struct arena *a = &l->container->arena;
+    if (mounts_open(a, &p->mounts, e) < 0 ||
+        devices_open(a, &l->config, p->payload.has_userns, &p->devices, e) < 0)
         return -1;
     if (!l->config.process.terminal) {
         payload_give_streams(&l->config, &l->config.process);
@@ -506,7 +509,6 @@ static void launch_done(struct launch *l)
     fd_close(&l->plan.console_fd);
     namespaces_done(&l->plan.namespaces);
     mounts_done(&l->plan.mounts);
-    masks_done(&l->plan.masks);
     devices_done(&l->plan.devices);
     payload_done(&l->plan.payload);
     buf_done(&l->state_text);
@@ -547,7 +549,7 @@ int launch_create(const struct runtime *rt, const char *id, const struct launch_
     l.master_sock = l.sync_fd = l.start_fd = l.plan.sync_fd = l.plan.console_fd = -1;
     for (size_t k = 0; k < OCI_NS_COUNT_; k++)
         l.plan.namespaces.join_fds[k] = -1;
-    l.plan.mounts.root_bind.fd = -1;
+    l.plan.mounts.root_bind.fd = l.plan.devices.nodes_fd = -1;
     buf_init(&l.state_text, STATE_TEXT_MAX);
     if (container_create(rt, id, out, e) < 0)
         return -1;
@@ -607,11 +609,29 @@ static int take_start_socket(const struct container *c, struct err *e)
     return take_fd(&sock);
 }
 
+static int deliver_listener(struct container *c, int started_fd, int owned_listener_fd,
+                            struct err *e)
+{
+    struct oci_config config = { 0 };
+    struct seccomp_notify_state state = { &config, &c->state, "creating", c->state.pid };
+    auto_fd int listener = owned_listener_fd;
+    int result = container_load_config(c, &config, e);
+    if (result == 0)
+        result = seccomp_notify_deliver(&state, listener, e);
+    struct err ignored;
+    auto_fd int pidfd = result < 0 ? container_open_pidfd(c, &ignored) : -1;
+    return seccomp_notify_answer(started_fd, pidfd, result, e);
+}
+
 /* End of file says that execve closed the other end; a reset, that nobody had accepted us. */
 int launch_wait_started(const struct runtime *rt, struct container *c, int started_fd,
                         struct err *e)
 {
-    if (sync_expect_exec(started_fd, e) < 0)
+    int listener = -1, result;
+    while ((result = sync_expect_exec(started_fd, &listener, e)) > 0)
+        if (deliver_listener(c, started_fd, take_fd(&listener), e) < 0)
+            return -1;
+    if (result < 0)
         return e->kind == ERR_SYSTEM ? err_wrap(e, "start container \"%s\"", c->id) : -1;
     if (run_later_hooks(c, OCI_HOOK_POSTSTART, "poststart", "running", e) == 0)
         return 0;

@@ -2,69 +2,196 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
-#include "runtime/base/limits.h"
 #include "runtime/base/str.h"
 #include "runtime/idmap.h"
 #include "runtime/mount_options.h"
+#include "runtime/mounts_impl.h"
 #include "runtime/overlay.h"
-#include "runtime/rootfs.h"
+
+#define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c */
 
 /* ---- plan ---- */
 
-static int plan_item(struct arena *a, const struct oci_config *c, const struct oci_mount *spec,
-                     struct mounts_item *m, struct err *e)
+/* A copy of ITEM's spec that may be changed. */
+static struct oci_mount *own_spec(struct arena *a, struct mounts_item *m)
 {
-    *m = (struct mounts_item){ .spec = spec, .fd = -1 };
-    if (mount_options_parse(a, m, e) < 0)
-        return -1;
-    m->is_bind = m->is_bind || str_eq(spec->type, "bind") || str_eq(spec->type, "rbind");
-    m->is_cgroup = !m->is_bind && (str_eq(spec->type, "cgroup") || str_eq(spec->type, "cgroup2"));
-    m->is_overlay = str_eq(spec->type, "overlay");
-    m->is_root = spec->destination[strspn(spec->destination, "/")] == '\0';
-    if (m->copies_up)
-        return err_input(e, "mounts: %s: option \"tmpcopyup\" is not supported yet",
-                         spec->destination);
-    if (!m->is_bind && !spec->type)
-        return err_input(e, "mounts: %s: type is missing", spec->destination);
-    if (m->is_bind && !spec->source)
-        return err_input(e, "mounts: %s: source is missing", spec->destination);
-    if (m->is_root && !m->is_bind && !m->is_overlay)
+    struct oci_mount *spec = arena_alloc(a, sizeof(*spec));
+    *spec = *m->spec;
+    m->spec = spec;
+    return spec;
+}
+
+static int check_item(const struct mounts_item *m, struct err *e)
+{
+    const struct oci_mount *spec = m->spec;
+    const char *dest = spec->destination;
+    if (!m->is_bind && !m->is_remount && !spec->type)
+        return err_input(e, "mounts: %s: type is missing", dest);
+    if (m->is_bind && !m->is_remount && (!spec->source || !spec->source[0]))
+        return err_input(e, "mounts: %s: source is missing", dest);
+    if (m->copies_up && (m->is_bind || !str_eq(spec->type, "tmpfs")))
+        return err_input(e, "mounts: %s: option \"tmpcopyup\" is for a tmpfs", dest);
+    if (m->is_root && !m->is_bind && !m->is_overlay && !m->is_remount)
         return err_input(e, "mounts: /: only a bind or an overlay can be the root");
-    bool has_own_map = spec->uid_mappings.count > 0;
-    m->wants_idmap = m->wants_idmap || has_own_map;
-    if (m->wants_idmap && !has_own_map && !c->uid_mappings.count)
-        return err_input(e, "mounts: %s: \"idmap\" needs uidMappings, here or in linux",
-                         spec->destination);
-    (void)idmap_to_host(has_own_map ? &spec->uid_mappings : &c->uid_mappings, 0, &m->root_uid);
-    (void)idmap_to_host(has_own_map ? &spec->gid_mappings : &c->gid_mappings, 0, &m->root_gid);
+    if (m->copies_symlink && (m->source_nofollow || m->target_nofollow))
+        return err_input(e,
+                         "mounts: %s: \"copy-symlink\" excludes \"src-nofollow\" and "
+                         "\"dest-nofollow\"",
+                         dest);
+    if ((m->copies_symlink || m->source_nofollow) && !m->is_bind)
+        return err_input(e, "mounts: %s: \"copy-symlink\" and \"src-nofollow\" are for binds",
+                         dest);
+    if (!spec->uid_mappings.count != !spec->gid_mappings.count)
+        return err_input(e, "mounts: %s: uidMappings and gidMappings go together", dest);
     return 0;
 }
 
-/* A sysfs shows a network namespace, and only its owner may mount one (fs/sysfs/mount.c): in a user
- * namespace without a network namespace of its own it is the caller's /sys, without what is mounted
- * below. */
-static void plan_sysfs(const struct oci_config *c, struct mounts_item *m, struct arena *a)
+static int plan_idmap(struct arena *a, const struct oci_config *c, struct mounts_item *m,
+                      struct err *e)
 {
-    const struct oci_namespace *net = &c->namespaces[OCI_NS_NETWORK];
-    bool owns_net = net->is_wanted && !net->path;
-    if (owns_net || !c->namespaces[OCI_NS_USER].is_wanted || !str_eq(m->spec->type, "sysfs"))
-        return;
-    struct oci_mount *spec = arena_alloc(a, sizeof(*spec));
-    *spec = *m->spec;
-    spec->source = "/sys";
-    m->spec = spec;
-    m->is_bind = true;
+    if (m->idmap_text) {
+        struct oci_mount *spec = own_spec(a, m);
+        spec->uid_mappings = spec->gid_mappings = (struct oci_idmaps){ 0 };
+        if (idmap_parse(a, m->idmap_text, spec->destination, &c->uid_mappings, &c->gid_mappings,
+                        &spec->uid_mappings, &spec->gid_mappings, e) < 0)
+            return -1;
+    }
+    bool has_own_map = m->spec->uid_mappings.count > 0;
+    m->wants_idmap = m->wants_idmap || has_own_map;
+    if (m->wants_idmap && !has_own_map && !c->uid_mappings.count)
+        return err_input(e, "mounts: %s: \"idmap\" needs uidMappings, here or in linux",
+                         m->spec->destination);
+    if (m->wants_idmap && !m->is_bind && !(m->is_overlay && m->is_root))
+        return err_input(e, "mounts: %s: only binds can be idmapped", m->spec->destination);
+    (void)idmap_to_host(has_own_map ? &m->spec->uid_mappings : &c->uid_mappings, 0, &m->root_uid);
+    (void)idmap_to_host(has_own_map ? &m->spec->gid_mappings : &c->gid_mappings, 0, &m->root_gid);
+    return 0;
 }
 
-/* Without a mount on "/", the root is a bind of root.path. */
+/* These show a namespace, and only the owner of that may mount them (fs/proc/root.c,
+ * fs/sysfs/mount.c, ipc/mqueue.c): in a user namespace without a namespace of that kind of its own,
+ * what the caller has is shown. Of /sys without what is mounted below: cgroups of the machine. */
+static const struct {
+    const char *type, *path;
+    enum oci_namespace_type kind;
+    bool is_recursive;
+} shown[] = {
+    { "mqueue", "/dev/mqueue", OCI_NS_IPC, false },
+    { "proc", "/proc", OCI_NS_PID, true },
+    { "sysfs", "/sys", OCI_NS_NETWORK, false },
+};
+
+static int plan_shown(const struct oci_config *c, struct mounts_item *m, struct arena *a,
+                      struct err *e)
+{
+    if (m->is_bind || m->is_remount || !c->namespaces[OCI_NS_USER].is_wanted)
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(shown); i++) {
+        const struct oci_namespace *ns = &c->namespaces[shown[i].kind];
+        if (!str_eq(m->spec->type, shown[i].type))
+            continue;
+        bool is_sysfs = shown[i].kind == OCI_NS_NETWORK;
+        if (ns->is_wanted && (!is_sysfs || !ns->path || c->namespaces[OCI_NS_USER].path)) {
+            /* Refused even to the owner when the machine's is covered in part. The processes and
+             * queues of others are never shown instead. */
+            m->host_path = is_sysfs ? shown[i].path : NULL;
+            return 0;
+        }
+        if (m->data[0])
+            return err_input(e,
+                             "mounts: %s: option \"%s\" has no effect: the user namespace has no "
+                             "such namespace of its own, so it is the machine's %s",
+                             m->spec->destination, m->data[0], shown[i].path);
+        own_spec(a, m)->source = shown[i].path;
+        m->is_bind = true;
+        m->is_recursive = shown[i].is_recursive;
+    }
+    return 0;
+}
+
+/* Usually group 5, "tty": a user namespace that does not map it cannot name it, and terminals then
+ * have the group of who opens them. */
+static void plan_devpts(const struct oci_config *c, struct mounts_item *m)
+{
+    if (!str_eq(m->spec->type, "devpts") || !c->namespaces[OCI_NS_USER].is_wanted ||
+        !c->gid_mappings.count)
+        return;
+    size_t kept = 0;
+    for (size_t i = 0; m->data[i]; i++) {
+        uint64_t gid;
+        uint32_t host;
+        bool is_lost = str_starts(m->data[i], "gid=") &&
+                       str_to_u64(m->data[i] + 4, UINT32_MAX, &gid) == 0 &&
+                       !idmap_to_host(&c->gid_mappings, (uint32_t)gid, &host);
+        if (!is_lost)
+            m->data[kept++] = m->data[i];
+    }
+    m->data[kept] = NULL;
+}
+
+static bool is_below(const char *path, const char *dir)
+{
+    size_t len = strlen(dir);
+    return strncmp(path, dir, len) == 0 && (path[len] == '/' || !path[len]);
+}
+
+/* Devices are made in /dev, and a later mount may need its mount point. */
+static bool gets_things_below(const struct oci_config *c, size_t index)
+{
+    const char *dest = c->mounts[index].destination;
+    if (is_below("/dev", dest))
+        return true;
+    for (size_t i = index + 1; i < c->mount_count; i++)
+        if (is_below(c->mounts[i].destination, dest))
+            return true;
+    for (size_t i = 0; i < c->device_count; i++)
+        if (is_below(c->devices[i].path, dest))
+            return true;
+    return false;
+}
+
+static int plan_item(struct arena *a, const struct oci_config *c, size_t index,
+                     struct mounts_item *m, struct err *e)
+{
+    const struct oci_mount *spec = &c->mounts[index];
+    *m = (struct mounts_item){ .spec = spec, .fd = -1 };
+    mount_options_parse(a, m);
+    m->is_bind = m->is_bind || str_eq(spec->type, "bind") || str_eq(spec->type, "rbind");
+    m->is_cgroup = !m->is_bind && (str_eq(spec->type, "cgroup") || str_eq(spec->type, "cgroup2"));
+    m->is_overlay = !m->is_bind && str_eq(spec->type, "overlay");
+    m->is_root = spec->destination[strspn(spec->destination, "/")] == '\0';
+    if (check_item(m, e) < 0)
+        return -1;
+    if (m->is_remount) {
+        m->is_bind = false;
+        return 0;
+    }
+    if (plan_shown(c, m, a, e) < 0 || plan_idmap(a, c, m, e) < 0)
+        return -1;
+    plan_devpts(c, m);
+    m->is_made_outside =
+        !m->is_bind && !m->is_root &&
+        (m->is_overlay || (!m->is_cgroup && spec->source && spec->source[0] == '/' &&
+                           !str_eq(spec->type, "tmpfs") && !str_eq(spec->type, "fuse")));
+    m->is_sealed_late = str_eq(spec->type, "tmpfs") && !m->is_bind &&
+                        mounts_new_attributes(m) & MOUNT_ATTR_RDONLY &&
+                        (m->copies_up || gets_things_below(c, index));
+    if (m->is_bind && m->spec->source[0] != '/')
+        own_spec(a, m)->source = arena_printf(a, "%s/%s", c->bundle, spec->source);
+    return 0;
+}
+
+/* Without a mount on "/", the root is a bind of root.path. It has to be a slave from the beginning
+ * where it shall be one; shared it becomes at the end, pivot_root refuses it before. */
 static void plan_root(struct mounts_plan *p, const struct oci_config *c, struct arena *a)
 {
     struct oci_mount *spec = arena_alloc(a, sizeof(*spec));
@@ -74,8 +201,20 @@ static void plan_root(struct mounts_plan *p, const struct oci_config *c, struct 
     p->root_bind = (struct mounts_item){
         .spec = spec, .is_bind = true, .is_recursive = true, .is_root = true, .fd = -1
     };
+    if (str_eq(c->rootfs_propagation, "slave") || str_eq(c->rootfs_propagation, "rslave")) {
+        p->root_bind.propagation = MS_SLAVE;
+        p->root_bind.propagation_below = true;
+    }
     p->root_bind.data = arena_alloc(a, sizeof(*p->root_bind.data));
     p->root = &p->root_bind;
+}
+
+/* "remount" of "/": the root's own options. */
+static void merge_into_root(struct mounts_plan *p, const struct mounts_item *m)
+{
+    struct mounts_item *root = p->root;
+    root->attr_set = (root->attr_set & ~m->attr_clear) | m->attr_set;
+    root->attr_clear = (root->attr_clear & ~m->attr_set) | m->attr_clear;
 }
 
 int mounts_plan_init(struct arena *a, const struct oci_config *c, struct mounts_plan *out,
@@ -83,24 +222,20 @@ int mounts_plan_init(struct arena *a, const struct oci_config *c, struct mounts_
 {
     out->items = arena_alloc(a, (c->mount_count + 1) * sizeof(*out->items));
     for (size_t i = 0; i < c->mount_count; i++) {
-        struct mounts_item *m = &out->items[out->count];
-        if (plan_item(a, c, &c->mounts[i], m, e) < 0)
+        struct mounts_item *m = &out->items[out->count++];
+        if (plan_item(a, c, i, m, e) < 0)
             return -1;
-        plan_sysfs(c, m, a);
-        if (m->is_bind && m->spec->source[0] != '/') {
-            struct oci_mount *spec = arena_alloc(a, sizeof(*spec));
-            *spec = *m->spec;
-            spec->source = arena_printf(a, "%s/%s", c->bundle, m->spec->source);
-            m->spec = spec;
-        }
-        out->count++;
-        if (m->is_root && out->root)
+        if (!m->is_root || m->is_remount)
+            continue;
+        if (out->root)
             return err_input(e, "mounts: two mounts on /");
-        if (m->is_root)
-            out->root = m;
+        out->root = m;
     }
     if (!out->root)
         plan_root(out, c, a);
+    for (size_t i = 0; i < out->count; i++)
+        if (out->items[i].is_root && out->items[i].is_remount)
+            merge_into_root(out, &out->items[i]);
     if (c->root.readonly)
         out->root->attr_set |= MOUNT_ATTR_RDONLY;
     return 0;
@@ -108,41 +243,73 @@ int mounts_plan_init(struct arena *a, const struct oci_config *c, struct mounts_
 
 /* ---- parent ---- */
 
-/* Attributes, then those for the whole tree, then propagation: a bind of a shared mount would else
- * stay in the peer group of the host's. */
-static int set_attributes(const struct mounts_item *m, int fd, struct err *e)
+/* What the source says when it is a link and shall be made again. */
+static int read_link(struct arena *a, struct mounts_item *m, struct err *e)
 {
-    struct mount_attr attr = { .attr_set = m->attr_set, .attr_clr = m->attr_clear };
-    attr.propagation = m->propagation ? m->propagation : MS_PRIVATE;
-    struct mount_attr below = { .attr_set = m->below_set,
-                                .attr_clr = m->below_clear,
-                                .propagation = attr.propagation };
-    bool is_whole = m->is_recursive && (m->propagation_below || !m->propagation);
-    if (!is_whole)
-        below.propagation = 0;
-    bool has_below = below.attr_set || below.attr_clr || below.propagation;
-    if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0 ||
-        (has_below &&
-         mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &below, sizeof(below)) < 0))
-        return err_sys(e, errno, "mounts: %s: set the options of the mount", m->spec->destination);
-    return 0;
+    char text[PATH_MAX];
+    ssize_t n = readlink(m->spec->source, text, sizeof(text) - 1);
+    if (n >= 0) {
+        text[n] = '\0';
+        m->link = arena_strdup(a, text);
+        return 0;
+    }
+    if (errno == EINVAL) /* no link: an ordinary bind */
+        return 0;
+    return err_sys(e, errno, "mounts: %s: read the link %s", m->spec->destination, m->spec->source);
 }
 
-static int open_bind(struct mounts_item *m, struct err *e)
+static int open_source(struct mounts_item *m)
 {
-    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->is_recursive ? AT_RECURSIVE : 0);
-    m->fd = open_tree(AT_FDCWD, m->spec->source, flags);
-    if (m->fd < 0)
-        return err_sys(e, errno, "mounts: %s: open %s", m->spec->destination, m->spec->source);
-    return set_attributes(m, m->fd, e);
+    unsigned flags =
+        OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (m->source_nofollow ? AT_SYMLINK_NOFOLLOW : 0U);
+    if (m->is_recursive)
+        return open_tree(AT_FDCWD, m->spec->source, flags | AT_RECURSIVE);
+    int fd = open_tree(AT_FDCWD, m->spec->source, flags);
+    /* In a user namespace what is mounted below cannot be taken away (mount_namespaces(7)). */
+    if (fd < 0 && errno == EINVAL) {
+        m->is_recursive = true;
+        fd = open_tree(AT_FDCWD, m->spec->source, flags | AT_RECURSIVE);
+    }
+    return fd;
 }
 
-int mounts_open(struct mounts_plan *p, struct err *e)
+static int open_bind(struct arena *a, struct mounts_item *m, struct err *e)
 {
-    for (size_t i = 0; i < p->count; i++)
-        if (p->items[i].is_bind && open_bind(&p->items[i], e) < 0)
+    if (m->copies_symlink && read_link(a, m, e) < 0)
+        return -1;
+    if (m->link)
+        return 0;
+    m->fd = open_source(m);
+    if (m->fd < 0) {
+        int errnum = errno;
+        if (m->is_root)
+            (void)err_sys(e, errnum, "root.path: open %s", m->spec->source);
+        else
+            (void)err_sys(e, errnum, "mounts: %s: open %s", m->spec->destination, m->spec->source);
+        if (errnum == EINVAL)
+            err_hint(e, "is it mounted unbindable?");
+        return -1;
+    }
+    struct statfs fs;
+    if (str_eq(m->spec->type, "mqueue") && (fstatfs(m->fd, &fs) < 0 || fs.f_type != MQUEUE_MAGIC))
+        return err_host(e, "mounts: %s: %s of this machine is not a mqueue", m->spec->destination,
+                        m->spec->source);
+    return mounts_set_attributes(m, m->fd, e);
+}
+
+int mounts_open(struct arena *a, struct mounts_plan *p, struct err *e)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        struct mounts_item *m = &p->items[i];
+        if (m->is_bind && open_bind(a, m, e) < 0)
             return -1;
-    return p->root == &p->root_bind ? open_bind(p->root, e) : 0;
+        if (!m->is_made_outside)
+            continue;
+        m->fd = mounts_make_fs(m, m->spec->type, m->data, NULL, mounts_new_attributes(m), e);
+        if (m->fd < 0)
+            return -1;
+    }
+    return p->root == &p->root_bind ? open_bind(a, p->root, e) : 0;
 }
 
 bool mounts_have_cgroup(const struct mounts_plan *p)
@@ -161,13 +328,15 @@ int mounts_open_cgroups(struct mounts_plan *p, const struct cgroup_host *host, c
         if (p->items[i].is_cgroup)
             m = &p->items[i];
     for (size_t i = 0; m && i < host->count; i++) {
-        char own[PATH_LIMIT];
-        (void)snprintf(own, sizeof(own), "%s%s", host->items[i].mountpoint, path);
+        char own[PATH_MAX];
+        int len = snprintf(own, sizeof(own), "%s%s", host->items[i].mountpoint, path);
+        if (len < 0 || (size_t)len >= sizeof(own))
+            return err_input(e, "linux.cgroupsPath: too long: %.80s…", path);
         int fd = open_tree(AT_FDCWD, own, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
         if (fd < 0)
             return err_sys(e, errno, "mounts: %s: open %s", m->spec->destination, own);
         p->cgroup_fds[p->cgroup_count++] = fd;
-        if (set_attributes(m, fd, e) < 0)
+        if (mounts_set_attributes(m, fd, e) < 0)
             return -1;
     }
     return 0;
@@ -179,7 +348,7 @@ static int map_item(struct mounts_item *m, int userns_fd, struct err *e)
     if (m->spec->uid_mappings.count) {
         own = idmap_userns_open(&m->spec->uid_mappings, &m->spec->gid_mappings, e);
         if (own < 0)
-            return -1;
+            return err_wrap(e, "mounts: %s", m->spec->destination);
         userns_fd = own;
     }
     if (m->is_overlay && m->is_root) {
@@ -187,11 +356,9 @@ static int map_item(struct mounts_item *m, int userns_fd, struct err *e)
                                        .root_uid = m->root_uid,
                                        .root_gid = m->root_gid };
         m->fd = overlay_open(m->data, &owner, e);
-        return m->fd < 0 ? -1 : set_attributes(m, m->fd, e);
+        return m->fd < 0 ? -1 : mounts_set_attributes(m, m->fd, e);
     }
-    if (!m->is_bind)
-        return err_input(e, "mounts: %s: only binds can be idmapped", m->spec->destination);
-    return idmap_mount(m->fd, userns_fd, m->idmap_below, m->spec->source, e);
+    return m->link ? 0 : idmap_mount(m->fd, userns_fd, m->idmap_below, m->spec->source, e);
 }
 
 int mounts_idmap(struct mounts_plan *p, int userns_fd, struct err *e)
@@ -216,176 +383,4 @@ void mounts_done(struct mounts_plan *p)
     for (size_t i = 0; i < p->cgroup_count; i++)
         fd_close(&p->cgroup_fds[i]);
     fd_close(&p->root_bind.fd);
-}
-
-/* ---- child ---- */
-
-/* CVE-2019-19921, 2023-27561: a /proc or /sys that a link leads elsewhere would redirect what is
- * written there later. Nothing is made behind a link either: it is not ENOENT. */
-static int make_unlinked(const char *path, int root_fd, struct err *e)
-{
-    const uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
-    const char *name = path + strspn(path, "/");
-    auto_fd int fd = fd_open_beneath(root_fd, name, O_PATH, 0, resolve);
-    if (fd < 0 && errno == ENOENT) {
-        auto_fd int made = rootfs_make(root_fd, path, true, e);
-        if (made < 0)
-            return -1;
-        fd = fd_open_beneath(root_fd, name, O_PATH, 0, resolve);
-    }
-    struct stat st;
-    if (fd < 0 && errno != ELOOP && errno != ENOTDIR)
-        return err_sys(e, errno, "mounts: open %s in the root file system", path);
-    if (fd < 0 || fstat(fd, &st) < 0 || !S_ISDIR(st.st_mode))
-        return err_host(e, "mounts: %s is not a directory in the root file system", path);
-    return take_fd(&fd);
-}
-
-/* What is mounted on, made when it is not there. */
-static int make_target(const struct mounts_item *m, int root_fd, const char *path, bool is_dir,
-                       struct err *e)
-{
-    if (str_eq(m->spec->type, "proc") || str_eq(m->spec->type, "sysfs"))
-        return make_unlinked(path, root_fd, e);
-    return rootfs_make(root_fd, path, is_dir, e);
-}
-
-static int configure(int fs, const char *option, const struct mounts_item *m, struct err *e)
-{
-    char key[64];
-    const char *value = strchr(option, '=');
-    size_t len = value ? (size_t)(value - option) : strlen(option);
-    if (len >= sizeof(key))
-        return err_input(e, "mounts: %s: unknown option \"%.60s\"", m->spec->destination, option);
-    memcpy(key, option, len);
-    key[len] = '\0';
-    int result = value ? fsconfig(fs, FSCONFIG_SET_STRING, key, value + 1, 0)
-                       : fsconfig(fs, FSCONFIG_SET_FLAG, key, NULL, 0);
-    if (result < 0)
-        return err_sys(e, errno, "mounts: %s: option \"%s\"", m->spec->destination, option);
-    return 0;
-}
-
-/* A new file system of TYPE as a detached mount. */
-static int make_fs(const struct mounts_item *m, const char *type, const char *const *data,
-                   struct err *e)
-{
-    auto_fd int fs = fsopen(type, FSOPEN_CLOEXEC);
-    if (fs < 0)
-        return err_sys(e, errno, "mounts: %s: file system \"%s\"", m->spec->destination, type);
-    if (m->spec->source && fsconfig(fs, FSCONFIG_SET_STRING, "source", m->spec->source, 0) < 0)
-        return err_sys(e, errno, "mounts: %s: source \"%s\"", m->spec->destination,
-                       m->spec->source);
-    for (; *data; data++)
-        if (configure(fs, *data, m, e) < 0)
-            return -1;
-    if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
-        return err_sys(e, errno, "mounts: mount %s on %s", type, m->spec->destination);
-    int fd = fsmount(fs, FSMOUNT_CLOEXEC, (unsigned)(m->attr_set | m->below_set));
-    if (fd < 0)
-        return err_sys(e, errno, "mounts: mount %s on %s", type, m->spec->destination);
-    return fd;
-}
-
-static int attach_fs(const struct mounts_item *m, const char *type, const char *const *data,
-                     int root_fd, const char *path, struct err *e)
-{
-    auto_fd int target = make_target(m, root_fd, path, true, e);
-    if (target < 0)
-        return -1;
-    auto_fd int fd = make_fs(m, type, data, e);
-    if (fd < 0)
-        return -1;
-    struct mount_attr attr = { .propagation = m->propagation };
-    if (rootfs_attach(fd, target, path, e) < 0)
-        return -1;
-    if (m->propagation && mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-        return err_sys(e, errno, "mounts: %s: set propagation", m->spec->destination);
-    return 0;
-}
-
-/* v1 and hybrid: a tmpfs with one directory per hierarchy, as programs expect it. */
-static int attach_cgroup_v1(const struct mounts_plan *p, const struct mounts_item *m, int root_fd,
-                            const struct cgroup_host *host, struct err *e)
-{
-    static const char *const tmpfs_data[] = { "mode=755", "size=64k", NULL };
-    struct mounts_item top = *m;
-    struct oci_mount spec = *m->spec;
-    spec.source = "tmpfs";
-    top.spec = &spec;
-    top.attr_set &= ~(uint64_t)MOUNT_ATTR_RDONLY; /* until its directories are made */
-    if (attach_fs(&top, "tmpfs", tmpfs_data, root_fd, spec.destination, e) < 0)
-        return -1;
-    spec.source = "cgroup";
-    for (size_t i = 0; i < host->count; i++) {
-        const struct cgroup_hierarchy *h = &host->items[i];
-        char path[PATH_LIMIT];
-        const char *name = strrchr(h->mountpoint, '/');
-        const char *data[] = { h->options[0] ? h->options : NULL, NULL };
-        (void)snprintf(path, sizeof(path), "%.1024s%s", m->spec->destination,
-                       name ? name : "/cgroup");
-        top.attr_set = m->attr_set;
-        if (p->cgroup_count) {
-            auto_fd int dir = rootfs_make(root_fd, path, true, e);
-            if (dir < 0 || rootfs_attach(p->cgroup_fds[i], dir, path, e) < 0)
-                return -1;
-            continue;
-        }
-        if (attach_fs(&top, h->version == 2 ? "cgroup2" : "cgroup", data, root_fd, path, e) < 0)
-            return -1;
-    }
-    struct mount_attr attr = { .attr_set = m->attr_set };
-    auto_fd int target = rootfs_open(root_fd, m->spec->destination, O_PATH);
-    if (target < 0 || mount_setattr(target, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
-        return err_sys(e, errno, "mounts: %s: set the options of the mount", m->spec->destination);
-    return 0;
-}
-
-static int attach_cgroup(const struct mounts_plan *p, const struct mounts_item *m, int root_fd,
-                         const struct cgroup_host *host, struct err *e)
-{
-    static const char *const no_data[] = { NULL };
-    if (host->layout == CGROUP_NONE)
-        return err_host(e, "mounts: %s: this machine has no cgroups", m->spec->destination);
-    if (host->layout != CGROUP_V2)
-        return attach_cgroup_v1(p, m, root_fd, host, e);
-    if (p->cgroup_count) {
-        auto_fd int dir = rootfs_make(root_fd, m->spec->destination, true, e);
-        return dir < 0 ? -1 : rootfs_attach(p->cgroup_fds[0], dir, m->spec->destination, e);
-    }
-    struct mounts_item v2 = *m;
-    struct oci_mount spec = *m->spec;
-    spec.source = "cgroup";
-    v2.spec = &spec;
-    return attach_fs(&v2, "cgroup2", no_data, root_fd, spec.destination, e);
-}
-
-static int attach_bind(const struct mounts_item *m, int root_fd, struct err *e)
-{
-    struct stat st;
-    if (fstat(m->fd, &st) < 0)
-        return err_sys(e, errno, "mounts: %s: read the source", m->spec->destination);
-    const char *path = m->spec->destination;
-    auto_fd int target = make_target(m, root_fd, path, S_ISDIR(st.st_mode), e);
-    return target < 0 ? -1 : rootfs_attach(m->fd, target, path, e);
-}
-
-int mounts_attach(const struct mounts_plan *p, int root_fd, const struct cgroup_host *cgroups,
-                  struct err *e)
-{
-    for (size_t i = 0; i < p->count; i++) {
-        const struct mounts_item *m = &p->items[i];
-        int result;
-        if (m->is_root)
-            continue;
-        if (m->is_bind)
-            result = attach_bind(m, root_fd, e);
-        else if (m->is_cgroup)
-            result = attach_cgroup(p, m, root_fd, cgroups, e);
-        else
-            result = attach_fs(m, m->spec->type, m->data, root_fd, m->spec->destination, e);
-        if (result < 0)
-            return -1;
-    }
-    return 0;
 }

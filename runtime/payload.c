@@ -21,6 +21,7 @@
 #include "runtime/base/str.h"
 #include "runtime/idmap.h"
 #include "runtime/pid1.h"
+#include "runtime/seccomp_notify.h"
 #include "runtime/terminal.h"
 #include "runtime/user.h"
 
@@ -82,7 +83,11 @@ int payload_plan_init(const struct oci_config *c, const struct oci_process *proc
                       struct err *e)
 {
     *out = (struct payload){
-        .process = process, .preserve_fds = preserve_fds, .terminal_fd = -1, .parent_fd = -1
+        .process = process,
+        .preserve_fds = preserve_fds,
+        .terminal_fd = -1,
+        .notify_fd = -1,
+        .parent_fd = -1,
     };
     out->has_userns = c->namespaces[OCI_NS_USER].is_wanted;
     if (listen_fds)
@@ -106,8 +111,6 @@ int payload_plan_init(const struct oci_config *c, const struct oci_process *proc
         seccomp_plan_init(&c->seccomp, &out->seccomp, e) < 0)
         return -1;
     warn_of_capabilities(&out->caps);
-    if (out->seccomp.wants_listener)
-        return err_host(e, "linux.seccomp: SCMP_ACT_NOTIFY is not supported by this runtime yet");
     return 0;
 }
 
@@ -257,10 +260,17 @@ static int limit(const struct payload *p, struct err *e)
     return 0;
 }
 
+static int install_filter(const struct payload *p, struct err *e)
+{
+    if (p->seccomp.wants_listener)
+        return seccomp_notify_install(&p->seccomp, p->notify_fd, e);
+    return seccomp_install(&p->seccomp, NULL, e);
+}
+
 static int confine(const struct payload *p, struct err *e)
 {
     const struct oci_process *process = p->process;
-    if (!process->no_new_privileges && seccomp_install(&p->seccomp, NULL, e) < 0)
+    if (!process->no_new_privileges && install_filter(p, e) < 0)
         return -1;
     if (caps_apply_bounding(&p->caps, e) < 0 || set_ids(p, e) < 0 ||
         caps_apply_sets(&p->caps, e) < 0)
@@ -332,7 +342,7 @@ int payload_exec(struct payload *p, struct err *e)
     /* A blocked or ignored SIGTERM that we inherited could not stop the program. */
     sig_reset_dispositions();
     sig_unblock_all();
-    if (p->process->no_new_privileges && seccomp_install(&p->seccomp, NULL, e) < 0)
+    if (p->process->no_new_privileges && install_filter(p, e) < 0)
         return -1;
     const char *env[PAYLOAD_ENV_MAX];
     fill_env(p, env);

@@ -31,6 +31,7 @@ struct payload {
     bool has_userns;
     bool is_init_wanted; /* pid 1 is ours, the program its child */
     int terminal_fd;     /* slave; -1: none */
+    int notify_fd;       /* to the runtime process that waits for the program (seccomp_notify.h) */
     int parent_fd;       /* hangs up when the parent dies, and so does the program; -1: it stays */
     char home[PATH_LIMIT]; /* "HOME=/root" when process.env has none, else "" */
     char path[PATH_LIMIT]; /* the program, found by payload_find */

@@ -53,7 +53,7 @@ static int unknown_type(const char *type, size_t index, struct err *e)
 static int fit(struct rlimits_item *item, bool can_raise, struct err *e)
 {
     struct rlimit now;
-    if (getrlimit((__rlimit_resource_t)item->resource, &now) < 0)
+    if (getrlimit(item->resource, &now) < 0)
         return err_sys(e, errno, "read %s", names[item->resource]);
     if (item->wanted_hard <= now.rlim_max)
         return 0;
@@ -104,12 +104,11 @@ int rlimits_raise(const struct rlimits_plan *p, pid_t pid, struct err *e)
         const struct rlimits_item *item = &p->items[i];
         if (!item->is_raise)
             continue;
-        __rlimit_resource_t resource = (__rlimit_resource_t)item->resource;
         struct rlimit now;
-        if (prlimit(pid, resource, NULL, &now) < 0)
+        if (prlimit(pid, item->resource, NULL, &now) < 0)
             return err_sys(e, errno, "read %s of process %d", names[item->resource], pid);
         now.rlim_max = item->value.rlim_max;
-        if (prlimit(pid, resource, &now, NULL) < 0)
+        if (prlimit(pid, item->resource, &now, NULL) < 0)
             return err_sys(e, errno, "raise %s to %llu", names[item->resource],
                            (unsigned long long)now.rlim_max);
     }
@@ -120,7 +119,7 @@ int rlimits_apply(const struct rlimits_plan *p, struct err *e)
 {
     for (size_t i = 0; i < p->count; i++) {
         const struct rlimits_item *item = &p->items[i];
-        if (setrlimit((__rlimit_resource_t)item->resource, &item->value) < 0)
+        if (setrlimit(item->resource, &item->value) < 0)
             return err_sys(e, errno, "set %s to %llu:%llu", names[item->resource],
                            (unsigned long long)item->value.rlim_cur,
                            (unsigned long long)item->value.rlim_max);

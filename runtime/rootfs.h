@@ -10,9 +10,26 @@
 /* An O_PATH fd of PATH (absolute as the container sees it); -1 with errno. */
 must_check int rootfs_open(int root_fd, const char *path, int flags);
 /* The same, after making what is missing: directories up to it, and itself as a directory or an
- * empty file. */
+ * empty file. A link that leads to nothing is followed, inside of the root, and its target made. */
 must_check int rootfs_make(int root_fd, const char *path, bool is_dir, struct err *e);
-/* A detached copy of the mount below OWNER's fd; for masks. */
+/* Attaches the detached mount MOUNT_FD on TARGET_FD. */
 must_check int rootfs_attach(int mount_fd, int target_fd, const char *what, struct err *e);
 /* Makes the root of NEW_ROOT_FD's mount the root of this mount namespace and leaves the old one. */
 must_check int rootfs_pivot(int root_fd, bool no_pivot, struct err *e);
+
+/* Remembers the directory of the last step, for lists whose entries mostly share one. Zeroed but
+ * for dir_fd = -1. FD stays that directory for as long as nothing is mounted on it. */
+struct rootfs_cursor {
+    int dir_fd;       /* -1: none. Owned */
+    const char *path; /* of it; borrowed */
+    size_t len;
+};
+/* The last name of PATH when its directory is the remembered one, and the name is an ordinary one;
+ * else NULL. */
+const char *rootfs_cursor_name(const struct rootfs_cursor *c, const char *path);
+/* OWNED_FD is from now on the directory of the first LEN bytes of PATH. -1: forget. */
+void rootfs_cursor_set(struct rootfs_cursor *c, int owned_fd, const char *path, size_t len);
+/* Makes NAME in DIR_FD: 1, or 0 when something of that name is there, or -1 with errno. */
+must_check int rootfs_make_entry(int dir_fd, const char *name, bool is_dir);
+/* What the failure ERRNUM to make something in the root means to the reader. */
+void rootfs_hint(struct err *e, int errnum);

@@ -221,18 +221,21 @@ static int map_by_helpers(const struct mapper *mappers, struct err *e)
     return result;
 }
 
-int rootless_enter(const struct oci_config *c, struct err *e)
+int rootless_check(const struct oci_config *c, struct err *e)
 {
     const struct oci_namespace *user = &c->namespaces[OCI_NS_USER];
+    if (!rootless_is_needed() || (user->is_wanted && !user->path))
+        return 0;
+    (void)err_input(e, "linux.namespaces: an ordinary user's container needs a new user namespace");
+    err_hint(e, "run as root, or see svc-runtime spec --rootless");
+    return -1;
+}
+
+int rootless_enter(const struct oci_config *c, struct err *e)
+{
     struct ranges uids, gids;
     if (!rootless_is_needed())
         return 0;
-    if (!user->is_wanted || user->path) {
-        (void)err_input(
-            e, "linux.namespaces: an ordinary user's container needs a new user namespace");
-        err_hint(e, "run as root, or see svc-runtime spec --rootless");
-        return -1;
-    }
     uint32_t uid = geteuid(), gid = getegid();
     if (collect(&c->uid_mappings, uid, "linux.uidMappings", &uids, e) < 0 ||
         collect(&c->gid_mappings, gid, "linux.gidMappings", &gids, e) < 0)

@@ -16,4 +16,6 @@ bool rootless_is_initial_userns(void);
  * (which is how podman runs us for one). */
 bool rootless_has_own_root(void);
 /* Nothing for root. ERR_INPUT when C has no new user namespace. */
+must_check int rootless_check(const struct oci_config *c, struct err *e);
+/* After that. */
 must_check int rootless_enter(const struct oci_config *c, struct err *e);

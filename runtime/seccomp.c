@@ -3,15 +3,16 @@
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <seccomp.h>
-
+#include "runtime/base/log.h"
 #include "runtime/base/mem.h"
 #include "runtime/base/str.h"
+#include "specs/syscall_numbers.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #    define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
@@ -20,6 +21,7 @@
 enum {
     ARCH_MAX = 8, /* of one machine; there are at most three */
     ERRNO_MAX = 4095,
+    UNKNOWN_TEXT_MAX = 400,
 };
 
 /* ---- tables ---- */
@@ -27,22 +29,22 @@ enum {
 /* An architecture word that this machine's kernel can meet. */
 struct arch_row {
     const char *name;
-    uint32_t token; /* libseccomp's; 0: of other machines only, never met */
-    uint32_t audit_arch;
+    enum syscall_arch numbers;
+    uint32_t audit_arch; /* 0: of other machines only, never met */
     bool is_x32;
     bool is_32bit;
 };
 static const struct arch_row arch_rows[] = {
 #if defined(__x86_64__)
-    { "SCMP_ARCH_X86_64", SCMP_ARCH_X86_64, AUDIT_ARCH_X86_64, false, false },
-    { "SCMP_ARCH_X86", SCMP_ARCH_X86, AUDIT_ARCH_I386, false, true },
-    /* libseccomp compares 32 bits of x32 arguments too */
-    { "SCMP_ARCH_X32", SCMP_ARCH_X32, AUDIT_ARCH_X86_64, true, true },
+    { "SCMP_ARCH_X86_64", SYSCALL_X86_64, AUDIT_ARCH_X86_64, false, false },
+    { "SCMP_ARCH_X86", SYSCALL_X86, AUDIT_ARCH_I386, false, true },
+    /* 32 bits of x32 arguments are compared, as by libseccomp */
+    { "SCMP_ARCH_X32", SYSCALL_X32, AUDIT_ARCH_X86_64, true, true },
     { "SCMP_ARCH_AARCH64", 0, 0, false, false },
     { "SCMP_ARCH_ARM", 0, 0, false, false },
 #elif defined(__aarch64__)
-    { "SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64, AUDIT_ARCH_AARCH64, false, false },
-    { "SCMP_ARCH_ARM", SCMP_ARCH_ARM, AUDIT_ARCH_ARM, false, true },
+    { "SCMP_ARCH_AARCH64", SYSCALL_AARCH64, AUDIT_ARCH_AARCH64, false, false },
+    { "SCMP_ARCH_ARM", SYSCALL_ARM, AUDIT_ARCH_ARM, false, true },
     { "SCMP_ARCH_X86_64", 0, 0, false, false },
     { "SCMP_ARCH_X86", 0, 0, false, false },
     { "SCMP_ARCH_X32", 0, 0, false, false },
@@ -81,48 +83,9 @@ static const struct {
     { "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV },
 };
 
-/* i386 has the socket and System V calls twice: behind socketcall(2) and ipc(2), where libseccomp
- * numbers them -100-N and -200-N, and since 4.3 and 5.1 with numbers of their own. A rule holds for
- * both. Index is N; 0: reachable by the multiplexer only. */
 enum {
     I386_SOCKETCALL = 102,
     I386_IPC = 117
-};
-static const uint16_t i386_socket_direct[] = {
-    [1] = 359,  /* socket */
-    [2] = 361,  /* bind */
-    [3] = 362,  /* connect */
-    [4] = 363,  /* listen */
-    [5] = 0,    /* accept */
-    [6] = 367,  /* getsockname */
-    [7] = 368,  /* getpeername */
-    [8] = 360,  /* socketpair */
-    [9] = 0,    /* send */
-    [10] = 0,   /* recv */
-    [11] = 369, /* sendto */
-    [12] = 371, /* recvfrom */
-    [13] = 373, /* shutdown */
-    [14] = 366, /* setsockopt */
-    [15] = 365, /* getsockopt */
-    [16] = 370, /* sendmsg */
-    [17] = 372, /* recvmsg */
-    [18] = 364, /* accept4 */
-    [19] = 337, /* recvmmsg */
-    [20] = 345, /* sendmmsg */
-};
-static const uint16_t i386_ipc_direct[] = {
-    [1] = 0,    /* semop */
-    [2] = 393,  /* semget */
-    [3] = 394,  /* semctl */
-    [4] = 0,    /* semtimedop */
-    [11] = 400, /* msgsnd */
-    [12] = 401, /* msgrcv */
-    [13] = 399, /* msgget */
-    [14] = 402, /* msgctl */
-    [21] = 397, /* shmat */
-    [22] = 398, /* shmdt */
-    [23] = 395, /* shmget */
-    [24] = 396, /* shmctl */
 };
 
 /* ---- building ---- */
@@ -192,7 +155,7 @@ static int add_arches(struct builder *b, struct err *e)
         if (!row)
             return err_input(e, "linux.seccomp.architectures[%zu]: unknown architecture \"%s\"", i,
                              name);
-        if (row->token && !has_arch(b, row))
+        if (row->audit_arch && !has_arch(b, row))
             b->arches[b->arch_count++].row = row;
     }
     return 0;
@@ -219,28 +182,18 @@ static void push_multiplexed(struct builder *b, struct arch_rules *a, uint32_t n
     push_rule(a, nr, action, own, count);
 }
 
-/* Whether the architecture has the call at all. */
-static bool push_call(struct builder *b, struct arch_rules *a, const char *name, uint32_t action,
-                      const struct oci_seccomp_arg *args, size_t arg_count)
+/* An architecture that has not got the call gets no rule. i386 has the socket and System V calls
+ * twice, behind a multiplexer and, since 4.3 and 5.1, most with numbers of their own: a rule holds
+ * for both. */
+static void push_call(struct builder *b, struct arch_rules *a, const struct syscall_row *call,
+                      uint32_t action, const struct oci_seccomp_arg *args, size_t arg_count)
 {
-    int nr = seccomp_syscall_resolve_name_arch(a->row->token, name);
-    if (nr >= 0) {
-        push_rule(a, (uint32_t)nr & ~(a->row->is_x32 ? (uint32_t)SECCOMP_BPF_X32_BIT : 0), action,
-                  args, arg_count);
-        return true;
-    }
-    if (a->row->audit_arch != AUDIT_ARCH_I386 || nr > -100 || nr < -299)
-        return false;
-    bool is_socket = nr > -200;
-    unsigned call = (unsigned)(is_socket ? -nr - 100 : -nr - 200);
-    size_t limit = is_socket ? ARRAY_LEN(i386_socket_direct) : ARRAY_LEN(i386_ipc_direct);
-    if (call == 0 || call >= limit)
-        return false;
-    push_multiplexed(b, a, is_socket ? I386_SOCKETCALL : I386_IPC, call, action, args, arg_count);
-    uint16_t direct = is_socket ? i386_socket_direct[call] : i386_ipc_direct[call];
-    if (direct)
-        push_rule(a, direct, action, args, arg_count);
-    return true;
+    int32_t nr = call->nr[a->row->numbers];
+    if (nr != SYSCALL_NONE)
+        push_rule(a, (uint32_t)nr, action, args, arg_count);
+    if (a->row->numbers == SYSCALL_X86 && call->i386_multiplexed)
+        push_multiplexed(b, a, call->i386_multiplexed & SYSCALL_BY_IPC ? I386_IPC : I386_SOCKETCALL,
+                         call->i386_multiplexed & SYSCALL_CALL_MASK, action, args, arg_count);
 }
 
 /* Two comparisons of one argument in a rule are alternatives, not a conjunction: so runc and crun
@@ -257,23 +210,28 @@ static bool has_repeated_index(const struct oci_seccomp_rule *r)
     return false;
 }
 
+static void add_unknown(struct builder *b, const char *name)
+{
+    b->unknown = mem_grow(b->unknown, &b->unknown_cap, b->unknown_count + 1, sizeof(*b->unknown));
+    b->unknown[b->unknown_count++] = name;
+}
+
 static void add_name(struct builder *b, const struct oci_seccomp_rule *r, const char *name,
                      uint32_t action)
 {
+    const struct syscall_row *call = syscall_find(name);
+    if (!call) {
+        add_unknown(b, name);
+        return;
+    }
     bool is_split = has_repeated_index(r);
-    bool is_known = false;
     for (size_t i = 0; i < b->arch_count; i++) {
         if (!is_split) {
-            is_known |= push_call(b, &b->arches[i], name, action, r->args, r->arg_count);
+            push_call(b, &b->arches[i], call, action, r->args, r->arg_count);
             continue;
         }
         for (size_t j = 0; j < r->arg_count; j++)
-            is_known |= push_call(b, &b->arches[i], name, action, &r->args[j], 1);
-    }
-    if (!is_known) {
-        b->unknown =
-            mem_grow(b->unknown, &b->unknown_cap, b->unknown_count + 1, sizeof(*b->unknown));
-        b->unknown[b->unknown_count++] = name;
+            push_call(b, &b->arches[i], call, action, &r->args[j], 1);
     }
 }
 
@@ -322,14 +280,26 @@ static int build(struct builder *b, struct seccomp_plan *plan, struct err *e)
     if (in->default_action == OCI_SECCOMP_NOTIFY)
         return err_input(e, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY would wait for a "
                             "listener on every system call, also those that start the container");
+    size_t names = 0; /* most have one rule per architecture: room at once, instead of growing */
+    for (size_t i = 0; i < in->rule_count; i++)
+        names += in->rules[i].names.count;
+    for (size_t i = 0; i < b->arch_count; i++)
+        b->arches[i].rules = mem_grow(NULL, &b->arches[i].cap, names, sizeof(*b->arches[i].rules));
     for (size_t i = 0; i < in->rule_count; i++)
         if (add_rule(b, i, e) < 0)
             return -1;
     if (b->has_notify && !in->listener_path)
         return err_input(e, "linux.seccomp: SCMP_ACT_NOTIFY without listenerPath");
+    if (b->has_notify && in->listener_path[0] != '/')
+        return err_input(e, "linux.seccomp.listenerPath: \"%.200s\" is not absolute",
+                         in->listener_path);
+    if (in->listener_metadata && !in->listener_path)
+        return err_input(e, "linux.seccomp: listenerMetadata without listenerPath");
     plan->wants_listener = b->has_notify;
     if (b->has_notify)
         plan->flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    else /* the kernel refuses it, and it is about nothing */
+        plan->flags &= ~(unsigned)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
 
     struct seccomp_bpf_arch arches[ARCH_MAX];
     for (size_t i = 0; i < b->arch_count; i++) {
@@ -365,6 +335,36 @@ void seccomp_plan_done(struct seccomp_plan *p)
     seccomp_bpf_done(&p->program);
     free(p->unknown_names);
     *p = (struct seccomp_plan){ 0 };
+}
+
+void seccomp_plan_warn(const struct seccomp_plan *p)
+{
+    char names[UNKNOWN_TEXT_MAX], quoted[UNKNOWN_TEXT_MAX + 2];
+    size_t len = 0;
+    if (p->unknown_name_count == 0)
+        return;
+    for (size_t i = 0; i < p->unknown_name_count && len < sizeof(names); i++) {
+        int n =
+            snprintf(names + len, sizeof(names) - len, "%s%s", i ? " " : "", p->unknown_names[i]);
+        len += n < 0 ? 0 : (size_t)n;
+    }
+    log_event(LOG_WARN, NULL, "seccomp.unknown_calls",
+              "count=%zu names=%s continuing=\"without them\"", p->unknown_name_count,
+              log_quote(quoted, sizeof(quoted), names));
+}
+
+const char *seccomp_flag_name(size_t index)
+{
+    return index < ARRAY_LEN(flag_rows) ? flag_rows[index].name : NULL;
+}
+
+/* Flags are looked at before the program, which is not there: EFAULT. */
+bool seccomp_flag_is_supported(size_t index)
+{
+    unsigned flags = flag_rows[index].bit;
+    if (flags == SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV)
+        flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, NULL) < 0 && errno == EFAULT;
 }
 
 /* ---- in the child ---- */

@@ -16,6 +16,8 @@
 enum {
     JUMP_REACH = 250, /* 255, less what may be put in between while one instruction is made */
     ARG_COUNT = 6,
+    RETURNS_KEPT = 8,   /* a profile has two or three actions */
+    EXCEPTIONS_MAX = 3, /* of a leaf: each is one more comparison for a call of that leaf */
 };
 
 struct target {
@@ -46,9 +48,16 @@ struct range {
     size_t verdict;
 };
 
+/* A leaf of the search tree: ranges FROM to TO - 1, of which every second is a single number
+ * between two ranges of the first one's verdict. An exception costs one instruction, a range of its
+ * own two, and what the kernel takes to install a program goes by its length. */
+struct leaf {
+    size_t from, to;
+};
+
 struct entry {
     uint32_t nr;
-    const struct seccomp_bpf_rule *rule;
+    uint32_t rule; /* index */
 };
 
 struct compiler {
@@ -56,11 +65,18 @@ struct compiler {
     struct sock_filter *rev;
     size_t len;
     bool overflow;
+    struct {
+        uint32_t action;
+        size_t label;        /* 0: none */
+    } returns[RETURNS_KEPT]; /* the last one written of each action */
+    size_t return_at;
     /* of the architecture at hand */
     struct verdict *verdicts;
     size_t verdict_count, verdict_cap;
     struct range *ranges;
     size_t range_count, range_cap;
+    struct leaf *leaves;
+    size_t leaf_cap;
 };
 
 /* ---- instructions, last one first ---- */
@@ -93,11 +109,16 @@ static size_t near_label(struct compiler *c, struct target t)
             return t.label;
         return emit(c, BPF_JMP | BPF_JA, (uint32_t)(c->len - t.label), 0, 0);
     }
-    size_t end = c->len > JUMP_REACH ? c->len - JUMP_REACH : 0;
-    for (size_t label = c->len; label > end; label--)
-        if (c->rev[label - 1].code == (BPF_RET | BPF_K) && c->rev[label - 1].k == t.action)
-            return label;
-    return emit(c, BPF_RET | BPF_K, t.action, 0, 0);
+    size_t at = 0;
+    while (at < RETURNS_KEPT && !(c->returns[at].label && c->returns[at].action == t.action))
+        at++;
+    if (at < RETURNS_KEPT && c->len - c->returns[at].label < JUMP_REACH)
+        return c->returns[at].label;
+    if (at == RETURNS_KEPT)
+        at = c->return_at++ % RETURNS_KEPT;
+    c->returns[at].action = t.action;
+    c->returns[at].label = emit(c, BPF_RET | BPF_K, t.action, 0, 0);
+    return c->returns[at].label;
 }
 
 static struct target emit_jump(struct compiler *c, unsigned op, uint32_t k, struct target yes,
@@ -325,20 +346,24 @@ static size_t verdict_index(struct compiler *c, struct verdict *owned_v)
 
 static size_t action_index(struct compiler *c, uint32_t action)
 {
+    for (size_t i = 0; i < c->verdict_count; i++)
+        if (c->verdicts[i].action == action && c->verdicts[i].alternative_count == 0)
+            return i;
     return verdict_index(c, &(struct verdict){ .action = action });
 }
 
 /* The verdict of one system call, from its rules in the order given. */
-static size_t call_index(struct compiler *c, const struct entry *entries, size_t count,
-                         bool is_32bit)
+static size_t call_index(struct compiler *c, const struct seccomp_bpf_arch *arch,
+                         const struct entry *entries, size_t count)
 {
+    bool is_32bit = arch->is_32bit;
     for (size_t i = 0; i < count; i++)
-        if (is_unconditional(entries[i].rule, is_32bit))
-            return action_index(c, entries[i].rule->action);
+        if (is_unconditional(&arch->rules[entries[i].rule], is_32bit))
+            return action_index(c, arch->rules[entries[i].rule].action);
     struct verdict v = { .is_32bit = is_32bit, .action = c->in->default_action };
     v.alternatives = mem_alloc(count * sizeof(*v.alternatives));
     for (size_t i = 0; i < count; i++) {
-        struct alternative alt = alternative_of(entries[i].rule, is_32bit);
+        struct alternative alt = alternative_of(&arch->rules[entries[i].rule], is_32bit);
         size_t at = 0;
         while (at < v.alternative_count && !goes_before(&alt, &v.alternatives[at], is_32bit))
             at++;
@@ -361,10 +386,14 @@ static void add_range(struct compiler *c, uint32_t start, size_t verdict)
 }
 
 /* By number, rules for one number in the order given. A radix sort, since qsort's calls of a
- * comparison took a third of the whole compilation. SPARE has room for as many. */
-static void sort_entries(struct entry *entries, struct entry *spare, size_t count)
+ * comparison took a third of the whole compilation; numbers of most architectures have two digits.
+ * SPARE has room for as many. Returns which of the two has the result. */
+static struct entry *sort_entries(struct entry *entries, struct entry *spare, size_t count)
 {
-    for (unsigned shift = 0; shift < 32; shift += 8) { /* an even number of passes: back in place */
+    uint32_t bits = 0;
+    for (size_t i = 0; i < count; i++)
+        bits |= entries[i].nr;
+    for (unsigned shift = 0; shift < 32 && bits >> shift; shift += 8) {
         size_t at[257] = { 0 };
         for (size_t i = 0; i < count; i++)
             at[(entries[i].nr >> shift & 0xff) + 1]++;
@@ -376,27 +405,28 @@ static void sort_entries(struct entry *entries, struct entry *spare, size_t coun
         entries = spare;
         spare = swap;
     }
+    return entries;
 }
 
 /* The numbers of one architecture, moved up by BASE (the x32 bit, or 0). */
 static void add_arch(struct compiler *c, const struct seccomp_bpf_arch *arch, uint32_t base)
 {
     assert(arch); /* seccomp_bpf_compile goes through those that are there */
-    struct entry *entries = mem_alloc((2 * arch->rule_count + 1) * sizeof(*entries));
+    struct entry *both = mem_alloc((2 * arch->rule_count + 1) * sizeof(*both));
     for (size_t i = 0; i < arch->rule_count; i++)
-        entries[i] = (struct entry){ arch->rules[i].nr, &arch->rules[i] };
-    sort_entries(entries, entries + arch->rule_count, arch->rule_count);
+        both[i] = (struct entry){ arch->rules[i].nr, (uint32_t)i };
+    const struct entry *entries = sort_entries(both, both + arch->rule_count, arch->rule_count);
 
     size_t otherwise = action_index(c, c->in->default_action);
     add_range(c, base, otherwise);
     for (size_t i = 0, end; i < arch->rule_count; i = end) {
         for (end = i + 1; end < arch->rule_count && entries[end].nr == entries[i].nr;)
             end++;
-        size_t verdict = call_index(c, &entries[i], end - i, arch->is_32bit);
+        size_t verdict = call_index(c, arch, &entries[i], end - i);
         add_range(c, base + entries[i].nr, verdict);
         add_range(c, base + entries[i].nr + 1, otherwise);
     }
-    free(entries);
+    free(both);
 }
 
 static const struct seccomp_bpf_arch *find_arch(const struct seccomp_bpf_input *in,
@@ -426,15 +456,45 @@ static void add_x86_64(struct compiler *c)
     add_range(c, UINT32_MAX, action_index(c, c->in->default_action));
 }
 
-/* Depth is the logarithm of the ranges, at most 12. */
+/* Whether range I is a single number between two ranges of one verdict. */
+static bool is_exception(const struct compiler *c, size_t i)
+{
+    return i + 1 < c->range_count && c->ranges[i + 1].start - c->ranges[i].start == 1 &&
+           c->ranges[i + 1].verdict == c->ranges[i - 1].verdict;
+}
+
+static size_t find_leaves(struct compiler *c)
+{
+    size_t count = 0;
+    c->leaves = mem_grow(c->leaves, &c->leaf_cap, c->range_count, sizeof(*c->leaves));
+    for (size_t from = 0, to; from < c->range_count; from = to) {
+        for (to = from + 1; to - from < 2 * EXCEPTIONS_MAX && is_exception(c, to);)
+            to += 2;
+        c->leaves[count++] = (struct leaf){ from, to };
+    }
+    return count;
+}
+
+static struct target emit_leaf(struct compiler *c, const struct leaf *l)
+{
+    struct target next = c->verdicts[c->ranges[l->from].verdict].target;
+    for (size_t i = l->from + 1; i < l->to; i += 2) {
+        const struct range *exception = &c->ranges[i];
+        next =
+            emit_jump(c, BPF_JEQ, exception->start, c->verdicts[exception->verdict].target, next);
+    }
+    return next;
+}
+
+/* Depth is the logarithm of the leaves, at most 12. */
 static struct target emit_tree(struct compiler *c, size_t from, size_t to)
 {
     if (to - from == 1)
-        return c->verdicts[c->ranges[from].verdict].target;
+        return emit_leaf(c, &c->leaves[from]);
     size_t middle = from + (to - from) / 2;
     struct target right = emit_tree(c, middle, to);
     struct target left = emit_tree(c, from, middle);
-    return emit_jump(c, BPF_JGE, c->ranges[middle].start, right, left);
+    return emit_jump(c, BPF_JGE, c->ranges[c->leaves[middle].from].start, right, left);
 }
 
 static struct target emit_arch(struct compiler *c, uint32_t audit_arch)
@@ -446,7 +506,7 @@ static struct target emit_arch(struct compiler *c, uint32_t audit_arch)
         add_arch(c, find_arch(c->in, audit_arch, false), 0);
     for (size_t i = 0; i < c->verdict_count; i++)
         c->verdicts[i].target = emit_verdict(c, &c->verdicts[i]);
-    struct target tree = emit_tree(c, 0, c->range_count);
+    struct target tree = emit_tree(c, 0, find_leaves(c));
     if (!tree.is_action) /* else one verdict for all numbers */
         tree = emit_load(c, (uint32_t)offsetof(struct seccomp_data, nr));
     for (size_t i = 0; i < c->verdict_count; i++)
@@ -510,6 +570,7 @@ int seccomp_bpf_compile(const struct seccomp_bpf_input *in, struct seccomp_bpf_p
     emit_program(&c);
     free(c.verdicts);
     free(c.ranges);
+    free(c.leaves);
     if (c.overflow) {
         free(c.rev);
         return err_input(e, "seccomp: the rules need more than %d instructions", BPF_MAXINSNS);

@@ -3,8 +3,9 @@
 #include <errno.h>
 
 static const char *const names[] = {
-    [SYNC_MAPPED] = "mapped", [SYNC_ENTERED] = "entered",   [SYNC_PREPARED] = "prepared",
-    [SYNC_READY] = "ready",   [SYNC_RECORDED] = "recorded", [SYNC_FAILED] = "failed",
+    [SYNC_MAPPED] = "mapped",       [SYNC_ENTERED] = "entered",   [SYNC_PREPARED] = "prepared",
+    [SYNC_READY] = "ready",         [SYNC_RECORDED] = "recorded", [SYNC_LISTENER] = "listener",
+    [SYNC_DELIVERED] = "delivered", [SYNC_FAILED] = "failed",
 };
 
 int sync_send(int sock, enum sync_type type, const struct sync_fds *fds, struct err *e)
@@ -53,14 +54,20 @@ int sync_expect(int sock, enum sync_type expected, struct sync_fds *fds, struct 
     return -1;
 }
 
-int sync_expect_exec(int sock, struct err *e)
+int sync_expect_exec(int sock, int *listener_fd, struct err *e)
 {
     struct sync_message m;
-    ssize_t n = receive(sock, &m, NULL);
+    struct sync_fds fds = { .count = 0 };
+    ssize_t n = receive(sock, &m, &fds);
     if (n == 0)
         return 0;
     if (n < 0)
         return err_sys(e, errno, "wait for the program");
+    if (n == sizeof(m) && m.type == SYNC_LISTENER && fds.count == 1) {
+        *listener_fd = fds.items[0];
+        return 1;
+    }
+    close_all(&fds);
     if (n != sizeof(m) || m.type != SYNC_FAILED)
         return err_internal(e, "unexpected message of %zd bytes from the container", n);
     *e = m.err;

@@ -72,16 +72,8 @@ int terminal_send(int socket_fd, int master_fd, const char *name, struct err *e)
 /* OPTION names PATH in messages. */
 static int connect_to(const char *path, const char *option, struct err *e)
 {
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
-    auto_fd int at = open(path, O_PATH | O_CLOEXEC);
-    if (at < 0)
-        return err_sys(e, errno, "%s: open %s", option, path);
-    /* By the fd: the path may be longer than sun_path. */
-    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", at);
-    auto_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-        return err_sys(e, errno, "%s: connect to %s", option, path);
-    return take_fd(&fd);
+    int fd = fd_connect(path, SOCK_STREAM);
+    return fd < 0 ? err_sys(e, errno, "%s: connect to %s", option, path) : fd;
 }
 
 int terminal_connect(const char *path, struct err *e)

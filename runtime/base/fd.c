@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "runtime/base/limits.h"
@@ -203,6 +204,19 @@ int fd_set_nonblock(int fd)
 int fd_set_cloexec(int fd, bool on)
 {
     return fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0);
+}
+
+int fd_connect(const char *path, int type)
+{
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
+    auto_fd int at = open(path, O_PATH | O_CLOEXEC);
+    if (at < 0)
+        return -1;
+    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d", at);
+    auto_fd int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+        return -1;
+    return take_fd(&fd);
 }
 
 ssize_t fd_send(int sock, const void *data, size_t len, const int *fds, size_t fd_count)

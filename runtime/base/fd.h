@@ -33,6 +33,9 @@ must_check int fd_remove_tree(int dir_fd, const char *name);
 must_check int fd_set_nonblock(int fd);
 must_check int fd_set_cloexec(int fd, bool on);
 
+/* Connects to the unix socket PATH, which may be longer than sun_path; TYPE: SOCK_STREAM, … The fd,
+ * or -1 with errno. */
+must_check int fd_connect(const char *path, int type);
 /* Sends one message of LEN bytes (LEN > 0) with up to FD_PASS_MAX fds. -1 with errno. */
 enum {
     FD_PASS_MAX = 32

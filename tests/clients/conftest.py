@@ -131,26 +131,6 @@ def podman_in(world, image):
     return podman
 
 
-@pytest.fixture(scope="module")
-def podman(svc_runtime, image):
-    skip_without("podman", "conmon", "unshare", "nsenter")
-    world = private_machine((views() or ["v1"])[0], svc_runtime)
-    try:
-        yield podman_in(world, image)
-    finally:
-        world.close()
-
-
-@pytest.fixture(scope="module")
-def podman_v2(svc_runtime, image):
-    skip_without("podman", "conmon", "unshare", "nsenter")
-    world = private_machine("v2", svc_runtime)
-    try:
-        yield podman_in(world, image)
-    finally:
-        world.close()
-
-
 def started(world, what, process, is_ready):
     def ready():
         return process.poll() is not None or is_ready()
@@ -194,16 +174,6 @@ def containerd_in(world, image):
     return ctr
 
 
-@pytest.fixture(scope="module")
-def ctr(svc_runtime, image):
-    skip_without("containerd", "ctr", "unshare", "nsenter")
-    world = private_machine((views() or ["v1"])[0], svc_runtime)
-    try:
-        yield containerd_in(world, image)
-    finally:
-        world.close()
-
-
 class Docker(Client):
     def run(self, *words, **rest):
         return self("run", "--rm", "--network", "none", *words, **rest)
@@ -229,18 +199,69 @@ def docker_in(world, image):
     return docker
 
 
-@pytest.fixture(scope="module")
-def docker(svc_runtime, image):
-    skip_without("dockerd", "docker", "containerd", "unshare", "nsenter")
-    world = private_machine((views() or ["v1"])[0], svc_runtime)
-    try:
-        yield docker_in(world, image)
-    finally:
-        world.close()
-
-
 def has_nat(world):
     return world.run("iptables", "-t", "nat", "-S").code == 0
+
+
+ENGINES = {
+    # name: (what makes it in a private machine, programs that it needs)
+    "podman": (podman_in, ("podman", "conmon")),
+    "containerd": (containerd_in, ("containerd", "ctr")),
+    "docker": (docker_in, ("dockerd", "docker", "containerd")),
+}
+
+
+def engine(name, view, svc_runtime, image):
+    make, programs = ENGINES[name]
+    skip_without(*programs, "unshare", "nsenter", "ip")
+    world = private_machine(view or (views() or ["v1"])[0], svc_runtime)
+    try:
+        return make(world, image)
+    except BaseException:
+        world.close()
+        raise
+
+
+@pytest.fixture(scope="module")
+def podman(svc_runtime, image):
+    client = engine("podman", None, svc_runtime, image)
+    yield client
+    client.world.close()
+
+
+@pytest.fixture(scope="module")
+def podman_v2(svc_runtime, image):
+    client = engine("podman", "v2", svc_runtime, image)
+    yield client
+    client.world.close()
+
+
+@pytest.fixture(scope="module")
+def ctr(svc_runtime, image):
+    client = engine("containerd", None, svc_runtime, image)
+    yield client
+    client.world.close()
+
+
+@pytest.fixture(scope="module")
+def docker(svc_runtime, image):
+    client = engine("docker", None, svc_runtime, image)
+    yield client
+    client.world.close()
+
+
+@pytest.fixture
+def new_engine(svc_runtime, image):
+    """new_engine("podman"): one for this test alone."""
+    made = []
+
+    def make(name):
+        made.append(engine(name, None, svc_runtime, image))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.world.close()
 
 
 @pytest.fixture

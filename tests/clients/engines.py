@@ -96,7 +96,7 @@ class World:
         os.chmod(self.scratch, 0o755)
         self.cgroups = {}
         self.services = []
-        self.process = None
+        self.process = self.log = None
         try:
             self.start()
         except BaseException:
@@ -118,7 +118,8 @@ class World:
         self.enter = "for d in " + " ".join(self.cgroups) + "; do echo $$ >$d/cgroup.procs; done; "
         view = "v2" if self.view == "v2" else " ".join(v1)
         self.process = subprocess.Popen(
-            ["sh", "-c", self.enter + 'exec unshare -m -n -C --propagation private sh -c "$@"', "sh", SET_UP, "sh", view, self.scratch],
+            ["sh", "-c", self.enter + 'exec unshare -m -n -C --propagation private sh -c "$@"', "sh",
+             SET_UP, "sh", view, self.scratch],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = self.process.stdout.readline().split()
         if not line:
@@ -146,10 +147,9 @@ class World:
 
     def service(self, *argv):
         """A program that runs until the end of the tests; its output is in LOG."""
-        log = os.path.join(tempfile.gettempdir(), f"{self.name}.log")
-        with open(log, "ab") as out:
+        self.log = os.path.join(tempfile.gettempdir(), f"{self.name}.log")
+        with open(self.log, "ab") as out:
             self.services.append(subprocess.Popen([*self.prefix, *argv], stdin=subprocess.DEVNULL, stdout=out, stderr=out))
-        self.log = log
         return self.services[-1]
 
     def write(self, path, text, mode=0o644):
@@ -203,11 +203,12 @@ class World:
         for path in self.cgroups:
             wait_for(lambda: remove_tree(path), 10, f"the removal of {path}")
         if os.environ.get("KEEP") == "1":
-            print(f"kept {self.scratch}, {getattr(self, 'log', 'no log')}")
+            print(f"kept {self.scratch}, {self.log}")
             return
         shutil.rmtree(self.scratch, ignore_errors=True)
-        if hasattr(self, "log"):
-            os.unlink(self.log)
+        if self.log:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.log)
 
 
 def remove_tree(path):

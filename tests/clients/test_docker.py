@@ -30,7 +30,8 @@ CASES = {
     "no seccomp profile": (("--security-opt", "seccomp=unconfined"), "grep Seccomp: /proc/self/status", "Seccomp:\t0"),
     "no capabilities": (("--user", "1000", "--cap-drop", "all", "--security-opt", "no-new-privileges"),
                         "id -u; grep -e CapBnd -e NoNewPrivs /proc/self/status", "1000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1"),
-    "read-only root and tmpfs": (("--read-only", "--tmpfs", "/tmp"), "touch /tmp/x && ! touch /x 2>/dev/null && echo ok", "ok"),
+    "read-only root and tmpfs": (("--read-only", "--tmpfs", "/tmp"),
+                                 "touch /tmp/x && ! touch /x 2>/dev/null && echo ok", "ok"),
     "mount of a tmpfs": (("--mount", "type=tmpfs,dst=/new,tmpfs-size=1m"), "df -k /new | awk 'NR == 2 {print $2}'", "1024"),
     "volume with the image's files": (("-v", "/etc"), "cat /etc/text", "no program"),
     "bind": (("-v", "/usr:/there:ro"), "touch /there/x 2>/dev/null || echo refused", "refused"),
@@ -57,7 +58,8 @@ def test_limits(docker):
         pytest.skip("this machine's cgroup v2 may have no memory controller")
     paths = LIMITS[docker.view]
     options = ("--memory", "32m", "--cpus", "0.5", "--pids-limit", "55")
-    assert docker.output(*options, IMAGE, "cat", paths["memory"], paths["cpu"], paths["pids"]).split() == [str(32 << 20), "50000", "55"]
+    out = docker.output(*options, IMAGE, "cat", paths["memory"], paths["cpu"], paths["pids"])
+    assert out.split() == [str(32 << 20), "50000", "55"]
 
 
 @pytest.mark.parametrize("words, code, said", [
@@ -87,7 +89,8 @@ def test_kill(docker, sleeper):
 
 
 def test_exec(docker, sleeper):
-    assert docker.ok("exec", "-u", "5:6", "-w", "/tmp", "-e", "A=b", sleeper, "sh", "-c", "id -u; id -g; pwd; echo $A") == "5\n6\n/tmp\nb"
+    script = "id -u; id -g; pwd; echo $A"
+    assert docker.ok("exec", "-u", "5:6", "-w", "/tmp", "-e", "A=b", sleeper, "sh", "-c", script).split() == ["5", "6", "/tmp", "b"]
 
 
 def test_pause(docker, sleeper):
@@ -110,13 +113,14 @@ def test_restart(docker, sleeper):
 
 def test_restart_policy(docker):
     name = docker.start("--restart", "on-failure:1", IMAGE, "sh", "-c", "echo run; exit 3")
-    wait_for(lambda: inspect(docker, name, ".RestartCount") + inspect(docker, name, ".State.Status") == "1exited", 20, "a restart")
+    wait_for(lambda: docker.ok("inspect", "-f", "{{.RestartCount}} {{.State.Status}}", name) == "1 exited", 20, "a restart")
     assert docker.ok("logs", name).split() == ["run"] * 2
     docker.ok("rm", name)
 
 
 def test_health(docker):
-    name = docker.start("--health-cmd", "test -e /tmp/well", "--health-interval", "1s", IMAGE, "sh", "-c", "touch /tmp/well; sleep 1000")
+    name = docker.start("--health-cmd", "test -e /tmp/well", "--health-interval", "1s", IMAGE,
+                        "sh", "-c", "touch /tmp/well; sleep 1000")
     wait_for(lambda: inspect(docker, name, ".State.Health.Status") == "healthy", 20, "a healthy container")
     docker.ok("rm", "-f", name)
 
@@ -132,8 +136,10 @@ def test_update(docker, sleeper, needs_verb):
 def test_the_bridge_and_a_published_port(docker, needs_nat):
     needs_nat(docker)
     name = docker.name()
-    docker.ok("run", "-d", "--name", name, "-p", "8123:80", IMAGE, "sh", "-c", "mkdir /w && echo page >/w/index.html && exec httpd -f -p 80 -h /w")
-    wait_for(lambda: docker.world.ok("busybox", "wget", "-qO-", "http://127.0.0.1:8123/") == "page", what="the server behind the port")
+    docker.ok("run", "-d", "--name", name, "-p", "8123:80", IMAGE,
+              "sh", "-c", "mkdir /w && echo page >/w/index.html && exec httpd -f -p 80 -h /w")
+    fetch = ["busybox", "wget", "-qO-", "http://127.0.0.1:8123/"]
+    wait_for(lambda: docker.world.ok(*fetch) == "page", what="the server behind the port")
     docker.ok("rm", "-f", name)
 
 
@@ -151,7 +157,7 @@ def test_run_with_a_terminal(docker):
         user.resize(44, 111)
         user.send("while test \"$(stty size)\" != '44 111'; do sleep 0.05; done; echo re$((1))sized\n")
         user.expect("re1sized")
-        user.send("echo st$((1))rt; sleep 1000\n")
+        user.send("echo st$((1))rt; read x\n")
         user.expect("st1rt")
         user.send("\x03")
         user.expect("# ")

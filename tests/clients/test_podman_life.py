@@ -76,7 +76,8 @@ def test_rm_of_a_running_one(podman):
 
 def test_exec(podman, sleeper):
     assert podman.ok("exec", sleeper, "echo", "hi") == "hi"
-    assert podman.ok("exec", "-u", "user", "-w", "/tmp", "-e", "A=b", sleeper, "sh", "-c", "id -u; pwd; echo $A") == "1000\n/tmp\nb"
+    script = "id -u; pwd; echo $A"
+    assert podman.ok("exec", "-u", "user", "-w", "/tmp", "-e", "A=b", sleeper, "sh", "-c", script).split() == ["1000", "/tmp", "b"]
     assert podman.ok("exec", "-i", sleeper, "cat", input="typed\n") == "typed"
     assert podman("exec", sleeper, "sh", "-c", "kill -TERM $$").code == 143
     podman.ok("exec", "-d", sleeper, "sh", "-c", "echo made >/tmp/made")
@@ -88,7 +89,7 @@ def test_pause(podman, sleeper):
     podman.ok("pause", sleeper)
     assert status(podman, sleeper).startswith("paused")
     done = podman("exec", sleeper, "true")
-    assert done.code != 0 and "paused" in done.err or "running" in done.err
+    assert done.code != 0 and ("paused" in done.err or "running" in done.err), done
     podman.ok("unpause", sleeper)
     assert podman.ok("exec", sleeper, "echo", "hi") == "hi"
 
@@ -226,7 +227,7 @@ def test_exec_with_a_terminal(podman, sleeper):
         user.resize(20, 70)
         user.send("stty size\n")
         user.expect("20 70")
-        user.send("echo st$((1))rt; sleep 1000\n")
+        user.send("echo st$((1))rt; read x\n")
         user.expect("st1rt")
         user.send("\x03")
         user.expect("# ")

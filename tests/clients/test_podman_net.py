@@ -50,7 +50,8 @@ def test_containers_of_a_network_find_each_other(network):
 
 
 def test_no_network_has_a_loopback_only(podman):
-    out = podman.output(IMAGE, "sh", "-c", "ip -o link | wc -l; ip -o addr show lo; ip -o link show lo | grep -q LOOPBACK,UP && echo up")
+    script = "ip -o link | wc -l; ip -o addr show lo; ip -o link show lo | grep -q LOOPBACK,UP && echo up"
+    out = podman.output(IMAGE, "sh", "-c", script)
     assert out.startswith("1\n") and "127.0.0.1/8" in out and out.endswith("up")
 
 
@@ -62,5 +63,6 @@ def test_the_network_of_the_host(podman):
 
 def test_a_user_namespace_beside_a_bridge(network):
     limit = ["--pids-limit", "0"] if network.view == "v2" else []
-    out = network.ok("run", "--rm", "--userns=auto", *limit, IMAGE, "sh", "-c", "ip -o -4 addr show eth0 | wc -l; ls /sys/class/net | wc -l")
+    script = "ip -o -4 addr show eth0 | wc -l; ls /sys/class/net | wc -l"
+    out = network.ok("run", "--rm", "--userns=auto", *limit, IMAGE, "sh", "-c", script)
     assert out.split() == ["1", "2"]

@@ -19,12 +19,14 @@ def test_the_version(podman):
 
 
 def test_a_container_has_a_view_of_its_own(podman):
-    script = "grep ^0:: /proc/self/cgroup; cat /sys/fs/cgroup/cgroup.procs | grep -c 1; mkdir /sys/fs/cgroup/x 2>/dev/null || echo refused"
+    script = ("grep ^0:: /proc/self/cgroup; grep -c '^1$' /sys/fs/cgroup/cgroup.procs;"
+              " mkdir /sys/fs/cgroup/x 2>/dev/null || echo refused")
     assert podman.output(IMAGE, "sh", "-c", script) == "0::/\n1\nrefused"
 
 
 def test_a_user_namespace_without_a_cgroup_namespace(podman):
-    out = podman.output("--cgroupns", "host", "--uidmap", "0:200000:1000", IMAGE, "sh", "-c", "ls /sys/fs/cgroup/cgroup.procs; id -u")
+    options = ("--cgroupns", "host", "--uidmap", "0:200000:1000")
+    out = podman.output(*options, IMAGE, "sh", "-c", "ls /sys/fs/cgroup/cgroup.procs; id -u")
     assert out == "/sys/fs/cgroup/cgroup.procs\n0"
 
 

@@ -15,7 +15,7 @@ from bench import config
 from waiting import wait_for
 
 CALLS = ["clone3", "mount", "fsopen", "fsconfig", "fsmount", "open_tree", "move_mount", "mount_setattr", "pivot_root", "umount2",
-         "mkdirat", "mkdir", "mknodat", "symlinkat", "openat", "openat2", "write", "pipe2", "socketpair", "unshare", "setns",
+         "mkdirat", "mkdir", "mknodat", "symlinkat", "open", "openat", "openat2", "write", "pipe2", "socketpair", "unshare", "setns",
          "sethostname", "setresuid", "setgroups", "capset", "prctl", "seccomp", "prlimit64", "renameat"]
 TIMES_MAX = 6  # of one call: the first ones, then every so many
 

@@ -12,11 +12,13 @@ import sys
 
 # header (or its directory) → files that may include it; LIBRARIES of section 3 of the architecture
 LIBRARIES = {
-    r"seccomp\.h": r"runtime/seccomp\.c",
+    r"seccomp\.h": r"(no file of the programs)",
     r"sys/capability\.h": r"runtime/caps\.c",
     r"(netlink/.*|libnl.*)": r"netns/nl\.[ch]",
     r"yajl/.*": r"specs/json\.c",
 }
+# headers that stand before the system's in another C library's build, and no part of the house
+FOREIGN = ("runtime/musl", "runtime/musl/sys")
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
 
 
@@ -85,6 +87,7 @@ def main():
         os.path.join(folder, name)
         for top in ("runtime", "netns", "specs", "supervisor", "tests/unit")
         for folder, _, names in sorted(os.walk(top))
+        if folder not in FOREIGN
         for name in sorted(names)
         if name.endswith((".c", ".h"))
     ]

@@ -2,6 +2,7 @@
 import json
 import os
 import resource
+import socket
 import subprocess
 
 import pytest
@@ -149,6 +150,82 @@ def test_blocked_signals_of_the_caller_stay_outside(sleeper):
 
     out = sleeper.exec("grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status", preexec_fn=block).stdout
     assert {int(line.split()[1], 16) for line in out.splitlines()} == {0}
+
+
+def test_additional_groups(sleeper):
+    done = sleeper.exec("id", "-G", options=("--user", "1000:1000", "--additional-gids", "5", "-g", "6"))
+    assert set(done.stdout.split()) == {"1000", "5", "6"}
+    done = sleeper.exec("id", options=("--additional-gids", "five"))
+    assert done.returncode == 255 and "--additional-gids" in done.stderr
+
+
+def test_an_unknown_capability_is_refused(sleeper):
+    done = sleeper.exec("true", options=("--cap", "CAP_SYS_ADMNI"))
+    assert done.returncode == 255 and "CAP_SYS_ADMNI" in done.stderr and "CAP_SYS_ADMIN" in done.stderr
+
+
+def test_a_paused_container_is_refused_unless_asked_for(sleeper):
+    assert sleeper.call("pause", sleeper.id).returncode == 0
+    done = sleeper.exec("true")
+    assert done.returncode == 255 and "paused" in done.stderr
+    argv = [sleeper.program, "--root", sleeper.state_root, "exec", "--ignore-paused", sleeper.id, "echo", "thawed"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert sleeper.call("resume", sleeper.id).returncode == 0
+        assert process.communicate(timeout=10)[0] == "thawed\n"
+
+
+def test_only_the_cgroup_of_the_container(sleeper):
+    assert sleeper.exec("true", options=("--cgroup", "/")).returncode == 0
+    done = sleeper.exec("true", options=("--cgroup", "/below"))
+    assert done.returncode == 255 and "--cgroup" in done.stderr
+
+
+@pytest.mark.parametrize("final", ["", "0"])
+def test_cpu_affinity(sleeper, final):
+    affinity = {"initial": "0", "final": final} if final else {"initial": "0"}
+    path = process_file(sleeper, args=["grep", "Cpus_allowed_list", "/proc/self/status"], execCPUAffinity=affinity)
+    done = sleeper.call("exec", "--process", path, sleeper.id)
+    assert done.returncode == 0, done.stderr
+    if final:
+        assert done.stdout.split()[1] == final
+
+
+def test_cpu_affinity_of_the_configuration_is_for_exec_alone(container):
+    if os.cpu_count() < 2:
+        pytest.skip("needs two CPUs")
+    container.config["process"]["execCPUAffinity"] = {"initial": "1", "final": "1"}
+    container.shell("sleep 1000").created().start()
+    argv = ("grep", "Cpus_allowed_list", "/proc/self/status")
+    assert container.exec(*argv).stdout.split()[1] == "1"
+    assert container.exec("grep", "Cpus_allowed_list", "/proc/1/status").stdout.split()[1] != "1"
+
+
+def test_scheduler_and_priorities_of_a_process_file(sleeper):
+    path = process_file(sleeper, args=["sh", "-c", "ionice; cat /proc/self/stat"], scheduler={"policy": "SCHED_BATCH", "nice": 4},
+                        ioPriority={"class": "IOPRIO_CLASS_IDLE", "priority": 0})
+    lines = sleeper.call("exec", "--process", path, sleeper.id).stdout.splitlines()
+    assert lines[0].startswith("idle")
+    assert lines[1].rsplit(")", 1)[1].split()[41 - 3] == "3"
+
+
+@pytest.mark.parametrize("verb", ["run", "exec"])
+def test_a_pidfd_for_whoever_asks(sleeper, new_container, scratch, verb):
+    path = os.path.join(scratch, "pidfd.sock")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen(1)
+        if verb == "exec":
+            done = sleeper.exec("sleep", "1000", options=("--detach", "--pidfd-socket", path), stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        else:
+            other = new_container().shell("sleep 1000")
+            done = other.run("--detach", "--pidfd-socket", path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        assert done.returncode == 0
+        connection, _ = server.accept()
+        with connection:
+            _, fds, _, _ = socket.recv_fds(connection, 64, 1)
+    assert len(fds) == 1 and os.readlink(f"/proc/self/fd/{fds[0]}") == "anon_inode:[pidfd]"
+    os.close(fds[0])
 
 
 def test_options_after_the_id_belong_to_the_program(sleeper):

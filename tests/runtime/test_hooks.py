@@ -47,10 +47,85 @@ def test_a_hook_that_is_not_there(container):
     assert "/no/such/hook" in container.error()
 
 
-def test_failures_after_the_start_are_warnings(container):
-    add_hook(container, "poststart", "exit 1")
+def test_a_failing_poststop_hook_is_a_warning(container):
+    out = os.path.join(container.bundle, "second")
     add_hook(container, "poststop", "exit 1")
     assert container.shell("echo ran").run().stdout == "ran\n"
+    assert not os.path.exists(out)
+
+
+def test_a_failing_poststart_hook_destroys_the_container(container):
+    """runtime.md §Lifecycle: "generate an error, stop the container, and continue the lifecycle at step 12"."""
+    after = os.path.join(container.bundle, "after")
+    add_hook(container, "poststart", "exit 4")
+    add_hook(container, "poststop", f"touch {after}")
+    container.shell("sleep 1000").created()
+    done = container.call("start", container.id)
+    assert done.returncode == 1 and "hooks.poststart" in done.stderr and "exited with 4" in done.stderr
+    assert container.call("state", container.id).returncode == 1
+    assert os.path.exists(after) and container.cgroup_dirs() == []
+
+
+@pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer"])
+def test_poststop_hooks_run_when_a_hook_of_the_creation_failed(either, kind):
+    after = os.path.join(either.bundle, "after")
+    add_hook(either, kind, "exit 3")
+    add_hook(either, "poststop", f"cat > {after}")
+    assert kind in either.error()
+    with open(after) as file:
+        assert json.loads(file.read())["status"] == "stopped"
+
+
+def test_poststop_hooks_do_not_run_when_no_hook_had_run(container):
+    after = os.path.join(container.bundle, "after")
+    add_hook(container, "poststop", f"touch {after}")
+    container.config["process"]["args"] = ["/no/such/program"]
+    assert "/no/such/program" in container.error()
+    assert not os.path.exists(after)
+
+
+def test_the_pid_of_a_state_is_as_the_hook_sees_it(either):
+    """runtime.md §State: in the runtime's namespaces the host's pid, in the container's its own."""
+    either.config["linux"]["rootfsPropagation"] = "private"
+    files = {kind: os.path.join(either.rootfs, kind) for kind in KINDS}
+    os.chmod(either.rootfs, 0o777)
+    for kind in KINDS:
+        add_hook(either, kind, f"cat > {'/startContainer' if kind == 'startContainer' else files[kind]}")
+    either.shell("sleep 1000").created().start()
+    pid = either.state()["pid"]
+    either.delete("--force")
+    states = {}
+    for kind in KINDS:
+        with open(files[kind]) as file:
+            states[kind] = json.loads(file.read())
+    assert {kind: (state["pid"], state["status"]) for kind, state in states.items()} == {
+        "prestart": (pid, "creating"), "createRuntime": (pid, "creating"), "createContainer": (1, "creating"),
+        "startContainer": (1, "created"), "poststart": (pid, "running"), "poststop": (0, "stopped")}
+
+
+def test_create_container_hooks_find_the_mounts_below_the_root_of_the_bundle(container):
+    """config.md §createContainer Hooks: in the container's mount namespace, before pivot_root."""
+    seen = os.path.join(container.bundle, "seen")
+    add_hook(container, "createContainer", f"readlink rootfs/proc/1/ns/pid; ls rootfs/dev/pts; cp rootfs/proc/sys/kernel/hostname {seen}")
+    container.config["process"]["args"] = ["true"]
+    assert container.run().returncode == 0
+    with open(seen) as file:
+        assert file.read() == "box\n"
+
+
+def test_what_a_hook_says_goes_to_our_standard_error(container):
+    add_hook(container, "prestart", "echo on stdout; echo on stderr >&2")
+    done = container.shell("echo program").run()
+    assert done.stdout == "program\n" and "on stdout" in done.stderr and "on stderr" in done.stderr
+
+
+def test_annotations_are_in_the_state(container):
+    out = os.path.join(container.bundle, "state")
+    container.config["annotations"] = {"org.example": "yes"}
+    add_hook(container, "createRuntime", f"cat > {out}")
+    container.output()
+    with open(out) as file:
+        assert json.loads(file.read())["annotations"] == {"org.example": "yes"}
 
 
 @pytest.mark.parametrize("kind", ["createRuntime", "createContainer"])

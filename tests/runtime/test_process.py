@@ -1,6 +1,7 @@
 """runtime-spec config.md §Process and the namespaces it runs in."""
 import os
 import resource
+import subprocess
 
 import pytest
 
@@ -90,6 +91,75 @@ def test_resource_limits(either):
 def test_oom_score_is_raised(either):
     either.config["process"]["oomScoreAdj"] = 500
     assert either.shell("cat /proc/self/oom_score_adj").output() == "500\n"
+
+
+def test_unknown_capabilities_are_a_warning(either):
+    either.capabilities("CAP_CHOWN", "CAP_NONSENSE")
+    done = either.shell("grep CapEff /proc/self/status").run()
+    assert done.returncode == 0 and "CAP_NONSENSE" in done.stderr
+    assert int(done.stdout.split()[1], 16) == 1
+
+
+SCHEDULERS = [({"policy": "SCHED_OTHER", "nice": 7}, 0, 127), ({"policy": "SCHED_BATCH", "nice": 3}, 3, 123),
+              ({"policy": "SCHED_IDLE"}, 5, 120), ({"policy": "SCHED_FIFO", "priority": 10}, 1, 89),
+              ({"policy": "SCHED_RR", "priority": 20, "flags": ["SCHED_FLAG_RESET_ON_FORK"]}, 2, 79)]
+
+
+@pytest.mark.parametrize("scheduler, policy, priority", SCHEDULERS)
+def test_the_scheduler(either, scheduler, policy, priority):
+    """Fields of /proc/PID/stat, proc(5): 41 is the policy, 18 the priority."""
+    either.config["process"]["scheduler"] = scheduler
+    either.config["process"]["args"] = ["cat", "/proc/self/stat"]
+    done = either.run()
+    if done.returncode and "not permitted" in done.stderr:
+        pytest.skip("needs CAP_SYS_NICE and real-time scheduling in this cgroup")
+    assert done.returncode == 0, done.stderr
+    fields = done.stdout.rsplit(")", 1)[1].split()
+    assert int(fields[41 - 3]) == policy
+    if policy in (0, 3):
+        assert int(fields[18 - 3]) == priority - 100
+
+
+def test_the_deadline_scheduler(container):
+    container.config["process"]["scheduler"] = {"policy": "SCHED_DEADLINE", "runtime": 10_000_000, "deadline": 20_000_000,
+                                                "period": 20_000_000}
+    container.config["process"]["args"] = ["cat", "/proc/self/stat"]
+    done = container.run()
+    if done.returncode and "process.scheduler: set" in done.stderr:
+        pytest.skip("SCHED_DEADLINE cannot be had here: " + done.stderr.strip())
+    assert done.stdout.rsplit(")", 1)[1].split()[41 - 3] == "6"
+
+
+def test_the_priority_of_input_and_output(either):
+    """The syscall by python of the host would need a root of the host; ionice of busybox prints it."""
+    either.config["process"]["ioPriority"] = {"class": "IOPRIO_CLASS_BE", "priority": 6}
+    assert either.shell("ionice").output().strip() == "best-effort: prio 6"
+
+
+def test_the_memory_policy(either):
+    either.config["linux"]["memoryPolicy"] = {"mode": "MPOL_BIND", "nodes": "0", "flags": ["MPOL_F_STATIC_NODES"]}
+    lines = either.shell("cat /proc/self/numa_maps").output().splitlines()
+    assert any(" bind=static:0 " in line for line in lines)
+
+
+def test_the_personality(either):
+    either.config["linux"]["personality"] = {"domain": "LINUX32"}
+    assert either.shell("uname -m").output().strip() in ("i686", "armv8l")
+
+
+def test_sockets_of_systemd_are_passed_on(container):
+    """sd_listen_fds(3): 3 is the socket, and the process is the one that is meant."""
+    container.write()
+    argv = [container.program, "--root", container.state_root, "run", "--bundle", container.bundle, container.id]
+    container.shell("echo $LISTEN_FDS $LISTEN_PID; echo through >&3").write()
+    done = subprocess.run(["sh", "-c", 'exec "$@" 3>&1', "sh", *argv], stdout=subprocess.PIPE, text=True, timeout=30,
+                          env={**os.environ, "LISTEN_FDS": "1", "LISTEN_PID": "1"}, check=False)
+    assert done.stdout.split() == ["1", "1", "through"]
+
+
+def test_sockets_that_are_not_there_are_not_passed_on(container):
+    done = container.shell("echo \"<$LISTEN_FDS>\"; ls /proc/self/fd").run(env={**os.environ, "LISTEN_FDS": "3"})
+    assert done.stdout.split() == ["<>", "0", "1", "2", "3"] and "LISTEN_FDS" in done.stderr.upper()
 
 
 def test_host_and_domain_name(either):
@@ -193,6 +263,17 @@ def test_seccomp_verdicts(either):
         out = either.output()
         assert out.split()[:2] == ["Seccomp:", "2"]
         assert "No space left on device" in out
+
+
+def test_unknown_system_calls_of_a_profile_are_one_warning(container):
+    container.config["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{"names": ["from_the_future", "s390_sthyi", "mkdir", "mkdirat", "and_beyond"],
+                      "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}
+    done = container.shell("mkdir /tmp/x 2>&1; true").run()
+    assert done.returncode == 0 and "No space left on device" in done.stdout
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1 and 'count=2 names="from_the_future and_beyond"' in lines[0]
 
 
 def test_standard_streams_can_be_opened_again_by_an_ordinary_user(either):

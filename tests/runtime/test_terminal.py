@@ -158,3 +158,15 @@ def test_run_with_a_terminal_is_interactive(either, wait_for):
         os.write(master, b"17\n")
 
     assert on_terminal(argv, wait_for, user) == 17
+
+
+def test_create_keeps_no_stream_of_the_caller(either, console, wait_for):
+    """containerd's shim reads what create says until its end of file, before it calls start."""
+    either.config["process"]["terminal"] = True
+    either.shell("echo from the program; cat").write()
+    done = either.call("create", "--bundle", either.bundle, "--console-socket", console.path, either.id)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    master = console.master()
+    either.start()
+    read_until(master, b"from the program", wait_for)
+    os.close(master)

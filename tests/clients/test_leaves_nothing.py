@@ -1,0 +1,58 @@
+"""Nothing of a client, its engine and its containers is left on the machine, neither while they run nor after."""
+import os
+
+import pytest
+
+from engines import IMAGE
+
+pytestmark = pytest.mark.alone
+
+
+def podman_commands(client):
+    client.start(IMAGE, "sleep", "1000")
+    client.run("--privileged", IMAGE, "true")
+    client.run(IMAGE, "no-such-program")
+
+
+def ctr_commands(client):
+    client.start("sleep", "1000")
+    client.run("no-such-program")
+
+
+def docker_commands(client):
+    client.start(IMAGE, "sleep", "1000")
+    client.run(IMAGE, "no-such-program")
+
+
+COMMANDS = {"podman": podman_commands, "containerd": ctr_commands, "docker": docker_commands}
+
+
+@pytest.mark.parametrize("engine", COMMANDS)
+def test_the_machine_is_as_before(engine, host_state, new_engine):
+    client = new_engine(engine)
+    COMMANDS[engine](client)
+    # Its processes and cgroups are to be seen, the rest is in namespaces of its own.
+    assert elsewhere(host_state) == {}
+    assert client.world.processes()
+    client.world.close()
+    assert elsewhere(host_state) == {}
+    # A cgroup with a process in it could not have been removed.
+    assert not [path for path in client.world.cgroups if os.path.exists(path)]
+
+
+def elsewhere(state):
+    return {name: found for name, found in state.difference().items() if name not in ("processes", "cgroups")}
+
+
+@pytest.mark.parametrize("engine, remove", [("podman", ["rm", "-f", "-t", "0"]), ("docker", ["rm", "-f"])])
+def test_rm_leaves_no_cgroup_and_no_state(engine, remove, new_engine):
+    client = new_engine(engine)
+    names = [client.start(IMAGE, "sleep", "1000") for _ in range(2)]
+    pid = client.ok("inspect", "-f", "{{.State.Pid}}", names[0])
+    paths = {line.split(":")[2] for line in client.world.ok("cat", f"/proc/{pid}/cgroup").splitlines()}
+    own = next(path for path in sorted(paths, key=len, reverse=True) if len(path) > 20)
+    find = ["find", "/sys/fs/cgroup", "-path", f"*{own}"]
+    assert client.world.ok(*find) and client.world.ok("find", "/run", "-name", "state.json")
+    client.ok(*remove, *names)
+    assert client.world.ok(*find) == ""
+    assert client.world.ok("find", "/run", "-name", "state.json") == ""
