@@ -226,9 +226,14 @@ vm: all ## the runtime's tests under Debian's kernel with cgroup v2, in qemu (ro
 	$(call install_missing,$(PACKAGES_VM))
 	+@tests/vm/run $(BUILD)
 
+.PHONY: conformance
+conformance: all ## other projects' suites on svc-runtime; CRUN_SRC=, RUNTIME_TOOLS_SRC= checkouts, see tests/conformance (root)
+	@tests/conformance/run --runtime $(BUILD)/svc-runtime $(if $(CRUN_SRC),--crun-src $(CRUN_SRC)) \
+	  $(if $(RUNTIME_TOOLS_SRC),--runtime-tools-src $(RUNTIME_TOOLS_SRC)) $(ARGS)
+
 .PHONY: bench
 BENCH := $(BUILD)/tests/bench
-bench: all $(BENCH)/floor $(BENCH)/stopwatch ## measure starts, memory and time to healthy; prints README's tables (root)
+bench: all $(BENCH)/floor $(BENCH)/stopwatch ## measure starts, memory and time to healthy; prints README's tables (root; BENCH_PEERS="NAME=CRUN")
 	$(call install_missing,$(PACKAGES_BENCH))
 	@SVC=$(abspath $(BUILD)/svc) SVC_RUNTIME=$(abspath $(BUILD)/svc-runtime) FLOOR=$(abspath $(BENCH)/floor) \
 	    STOPWATCH=$(abspath $(BENCH)/stopwatch) $(PYTHON) tests/bench/bench.py $(ARGS)

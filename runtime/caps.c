@@ -92,16 +92,16 @@ static unsigned last_cap_of_kernel(void)
 }
 
 /* What the caller can give away without being in a new user namespace: what it is permitted, and
- * of the bounding set what is left of it. */
-static int grantable(uint64_t *permitted, uint64_t *bounding, unsigned last_cap, struct err *e)
+ * of the bounding set, where ASKED for it, what is left of it. */
+static int grantable(uint64_t asked, uint64_t *permitted, uint64_t *bounding, struct err *e)
 {
     struct cap_sets now;
     if (sets_get(&now) < 0)
         return err_sys(e, errno, "read capabilities");
     *permitted = now.permitted;
     *bounding = 0;
-    for (unsigned i = 0; i <= last_cap; i++)
-        if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1)
+    for (unsigned i = 0; i < CAPABILITY_COUNT; i++)
+        if ((asked & BIT(i)) && prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 1)
             *bounding |= BIT(i);
     return 0;
 }
@@ -132,7 +132,7 @@ int caps_plan_init(const struct oci_capabilities *in, bool gains_all, struct cap
         return -1;
     uint64_t permitted = p.last_cap == 63 ? UINT64_MAX : BIT(p.last_cap + 1) - 1;
     uint64_t bounding = permitted;
-    if (!gains_all && grantable(&permitted, &bounding, p.last_cap, e) < 0)
+    if (!gains_all && grantable(p.bounding, &permitted, &bounding, e) < 0)
         return -1;
 
     struct caps_plan asked = p;
@@ -153,10 +153,11 @@ int caps_plan_init(const struct oci_capabilities *in, bool gains_all, struct cap
 int caps_apply_bounding(const struct caps_plan *p, struct err *e)
 {
     for (unsigned i = 0; i <= p->last_cap; i++) {
-        if ((p->bounding & BIT(i)) || prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 0)
+        if ((p->bounding & BIT(i)) || prctl(PR_CAPBSET_DROP, i, 0, 0, 0) == 0)
             continue;
-        if (prctl(PR_CAPBSET_DROP, i, 0, 0, 0) < 0)
-            return err_sys(e, errno, "drop capability %u from the bounding set", i);
+        int errnum = errno; /* to drop what is not there needs CAP_SETPCAP all the same */
+        if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) != 0)
+            return err_sys(e, errnum, "drop capability %u from the bounding set", i);
     }
     /* Without it, leaving uid 0 would empty the permitted set (capabilities(7) §Effect of user ID
      * changes on capabilities). */

@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
@@ -15,38 +13,10 @@
 #include "runtime/device_rules.h"
 
 enum {
-    DIR_FLAGS = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
     MAKE_TRIES = 8, /* a parent may be removed by another container's end while we make the child */
 };
 
 /* ---- small things ---- */
-
-int cgroup_write_file(int dir_fd, const char *file, const char *text)
-{
-    auto_fd int fd = openat(dir_fd, file, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    size_t len = strlen(text);
-    return write(fd, text, len) == (ssize_t)len ? 0 : -1;
-}
-
-int cgroup_read_file(int dir_fd, const char *file, char *to, size_t size)
-{
-    auto_fd int fd = openat(dir_fd, file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    size_t used = 0;
-    while (used < size - 1) {
-        ssize_t n = read(fd, to + used, size - 1 - used);
-        if (n < 0 && errno != EINTR)
-            return -1;
-        if (n == 0)
-            break;
-        used += n > 0 ? (size_t)n : 0;
-    }
-    to[used] = '\0';
-    return 0;
-}
 
 const struct cgroup_dir *cgroup_dir_of(const struct cgroup *cg, unsigned controller)
 {
@@ -75,7 +45,7 @@ int cgroup_v2_fd(const struct cgroup *cg)
     return dir ? dir->fd : -1;
 }
 
-static struct cgroup *cgroup_alloc(void)
+struct cgroup *cgroup_alloc(void)
 {
     struct cgroup *cg = mem_alloc(sizeof(*cg));
     for (size_t i = 0; i < CGROUP_HIERARCHY_MAX; i++)
@@ -97,17 +67,17 @@ void cgroup_free(struct cgroup *cg)
 
 /* ---- the path ---- */
 
-/* "/a/b" from "a//b/", "/./a/b". ".." has no use here and was a way out (CVE list of crun 1.28). */
-static int path_normalise(const char *path, char *to, struct err *e)
+/* ".." has no use here and was a way out (CVE list of crun 1.28). */
+int cgroup_path_normalise(const char *what, const char *path, char *to, struct err *e)
 {
     size_t used = 0;
     for (const char *p = path; *p;) {
         size_t len = strcspn(p, "/");
         if (len == 2 && p[0] == '.' && p[1] == '.')
-            return err_input(e, "linux.cgroupsPath: \"%s\" contains \"..\"", path);
+            return err_input(e, "%s: `..` components are not allowed in \"%s\"", what, path);
         if (len > 0 && !(len == 1 && *p == '.')) {
             if (used + len + 2 > CGROUP_PATH_LIMIT || len > NAME_MAX)
-                return err_input(e, "linux.cgroupsPath: \"%.64s…\" is too long", path);
+                return err_input(e, "%s: \"%.64s…\" is too long", what, path);
             to[used++] = '/';
             memcpy(to + used, p, len);
             used += len;
@@ -116,18 +86,39 @@ static int path_normalise(const char *path, char *to, struct err *e)
         p += *p == '/';
     }
     to[used] = '\0';
-    if (used == 0)
-        return err_input(e, "linux.cgroupsPath: \"%s\" is the root of the hierarchy", path);
     return 0;
 }
 
-/* ---- making directories ---- */
-
-static int has_processes(int dir_fd)
+/* "slice:prefix:name" is what engines send to runtimes that talk to systemd. */
+static bool is_systemd_path(const char *path)
 {
-    char byte[2];
-    return cgroup_read_file(dir_fd, "cgroup.procs", byte, sizeof(byte)) == 0 && byte[0];
+    const char *colon = strchr(path, ':');
+    return colon && !strchr(path, '/') && strchr(colon + 1, ':') &&
+           (colon == path || (colon - path > 6 && strncmp(colon - 6, ".slice", 6) == 0));
 }
+
+static int check_path(const char *path, char *to, struct err *e)
+{
+    static const char what[] = "linux.cgroupsPath";
+    if (is_systemd_path(path)) {
+        (void)err_host(e, "%s: \"%s\" is for the systemd cgroup driver, which is not supported",
+                       what, path);
+        err_hint(e, "use cgroupfs: cgroup_manager = \"cgroupfs\" (podman), "
+                    "native.cgroupdriver=cgroupfs (docker), SystemdCgroup = false (containerd)");
+        return -1;
+    }
+    if (cgroup_path_normalise(what, path, to, e) < 0)
+        return -1;
+    return to[0] ? 0 : err_input(e, "%s: \"%s\" is the root of the hierarchy", what, path);
+}
+
+bool cgroup_is_in_own_parent(const char *path)
+{
+    static const char parent[] = "/" CGROUP_OWN_PARENT "/";
+    return str_starts(path, parent) && !strchr(path + sizeof(parent) - 1, '/');
+}
+
+/* ---- making directories ---- */
 
 /* Opens NAME beneath PARENT_FD, made if need be. *WAS_MADE tells. */
 static int open_step(int parent_fd, const char *name, bool *was_made)
@@ -135,7 +126,7 @@ static int open_step(int parent_fd, const char *name, bool *was_made)
     *was_made = mkdirat(parent_fd, name, 0755) == 0;
     if (!*was_made && errno != EEXIST)
         return -1;
-    int fd = openat(parent_fd, name, DIR_FLAGS);
+    int fd = openat(parent_fd, name, CGROUP_DIR_FLAGS);
     if (fd < 0 && *was_made) {
         int errnum = errno; /* nobody else knows of it: cgroup_remove goes by what is open */
         (void)unlinkat(parent_fd, name, AT_REMOVEDIR);
@@ -145,15 +136,14 @@ static int open_step(int parent_fd, const char *name, bool *was_made)
 }
 
 /* Walks PATH down from the mount point, making what is missing; on v2 each parent passes WANTED on
- * to its children. Returns the last directory, -1 with errno. *MADE_LEN: PATH up to which length
- * was there before. */
-static int walk(const struct cgroup_dir *dir, const char *path, uint32_t wanted, struct err *e)
+ * to its children. Returns the last directory, -1 with an error. *IS_NEW: it was not there. */
+static int walk(const struct cgroup_dir *dir, const char *path, uint32_t wanted, bool *is_new,
+                struct err *e)
 {
     bool is_cpuset =
         dir->hierarchy.version == 1 && (dir->hierarchy.controllers & CGROUP_BIT(CGROUP_CPUSET));
-    auto_fd int fd = fcntl(dir->root_fd, F_DUPFD_CLOEXEC, 3);
-    if (fd < 0)
-        return err_sys(e, errno, "open %s", dir->hierarchy.mountpoint);
+    auto_fd int held = -1;
+    int fd = dir->root_fd;
     for (const char *p = path; *p;) {
         char name[NAME_MAX + 1];
         size_t len = strcspn(++p, "/");
@@ -162,25 +152,44 @@ static int walk(const struct cgroup_dir *dir, const char *path, uint32_t wanted,
         p += len;
         if (dir->hierarchy.version == 2)
             cgroup_v2_enable(fd, wanted & dir->hierarchy.controllers);
-        bool was_made;
-        auto_fd int next = open_step(fd, name, &was_made);
+        auto_fd int next = open_step(fd, name, is_new);
         if (next < 0)
             return err_sys(e, errno, "make cgroup %s%.*s", dir->hierarchy.mountpoint,
                            (int)(p - path), path);
-        if (was_made && is_cpuset && cgroup_v1_seed(fd, next, e) < 0) {
+        if (*is_new && is_cpuset && cgroup_v1_seed(fd, next, e) < 0) {
             (void)unlinkat(fd, name, AT_REMOVEDIR);
             return -1;
         }
-        fd_close(&fd);
-        fd = take_fd(&next);
+        fd_close(&held);
+        fd = held = take_fd(&next);
     }
-    return take_fd(&fd);
+    return take_fd(&held);
+}
+
+/* runtime-spec config-linux.md §Control groups: a cgroup that is frozen, or not empty, is refused.
+ * One that we made is neither. */
+static int check_found(const struct cgroup_dir *dir, const char *path, struct err *e)
+{
+    char text[16];
+    if (cgroup_read_file(dir->fd, "cgroup.procs", text, 2) == 0 && text[0]) {
+        (void)err_conflict(e, "cgroup %s%s has processes in it", dir->hierarchy.mountpoint, path);
+        err_hint(e, "is it another container's? linux.cgroupsPath must be this one's alone");
+        return -1;
+    }
+    const char *file = dir->hierarchy.version == 2 ? "cgroup.freeze" : "freezer.state";
+    bool can_freeze =
+        dir->hierarchy.version == 2 || (dir->hierarchy.controllers & CGROUP_BIT(CGROUP_FREEZER));
+    if (can_freeze && cgroup_read_file(dir->fd, file, text, sizeof(text)) == 0 &&
+        (text[0] == '1' || text[0] == 'F'))
+        return err_conflict(e, "cgroup %s%s is frozen", dir->hierarchy.mountpoint, path);
+    return 0;
 }
 
 static int dir_make(struct cgroup_dir *dir, const char *path, uint32_t wanted, struct err *e)
 {
+    bool is_new = false;
     for (int tries = 0; dir->fd < 0; tries++) {
-        dir->fd = walk(dir, path, wanted, e);
+        dir->fd = walk(dir, path, wanted, &is_new, e);
         if (dir->fd < 0 && (e->errnum != ENOENT || tries == MAKE_TRIES)) {
             if (e->errnum == EACCES || e->errnum == EPERM || e->errnum == EROFS)
                 err_hint(e, "the cgroup file system must be writable: run as root, or in a "
@@ -188,13 +197,14 @@ static int dir_make(struct cgroup_dir *dir, const char *path, uint32_t wanted, s
             return -1;
         }
     }
-    if (!has_processes(dir->fd))
-        return 0;
-    fd_close(&dir->fd); /* somebody else's: not for us to remove */
-    return err_conflict(e, "cgroup %s%s has processes in it", dir->hierarchy.mountpoint, path);
+    if (!is_new && check_found(dir, path, e) < 0) {
+        fd_close(&dir->fd); /* somebody else's: not for us to remove */
+        return -1;
+    }
+    return dir->hierarchy.version == 2 ? cgroup_v2_settle(dir->fd, path, e) : 0;
 }
 
-static int dir_open_root(struct cgroup_dir *dir, struct err *e)
+int cgroup_dir_open_root(struct cgroup_dir *dir, struct err *e)
 {
     dir->root_fd = open(dir->hierarchy.mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir->root_fd < 0)
@@ -202,9 +212,10 @@ static int dir_open_root(struct cgroup_dir *dir, struct err *e)
     return 0;
 }
 
-/* ---- which hierarchies, which limits ---- */
+/* ---- which hierarchies ---- */
 
-static void versions_of(const struct cgroup_host *host, unsigned *versions)
+void cgroup_host_versions(const struct cgroup_host *host,
+                          unsigned versions[CGROUP_CONTROLLER_COUNT_])
 {
     memset(versions, 0, CGROUP_CONTROLLER_COUNT_ * sizeof(*versions));
     for (size_t i = 0; i < host->count; i++)
@@ -213,90 +224,59 @@ static void versions_of(const struct cgroup_host *host, unsigned *versions)
                 versions[c] = host->items[i].version;
 }
 
-/* Every container has these, for its statistics, the count of OOM kills and the device rules; of
- * others a directory is made when a limit asks for it, since each costs a join (50-80 us on v1). */
+/* Every container has these, for its statistics, the count of OOM kills and the device rules, and
+ * to weigh as one in the competition for CPUs however many threads it has; of others a directory is
+ * made when a limit asks for it, at the start or by an update, since each costs a join (50-80 us on
+ * v1). */
 static uint32_t controllers_always(const struct cgroup_host *host)
 {
-    uint32_t bits = CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_CPUACCT) |
-                    CGROUP_BIT(CGROUP_PIDS) | CGROUP_BIT(CGROUP_DEVICES);
+    uint32_t bits = CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_CPU) |
+                    CGROUP_BIT(CGROUP_CPUACCT) | CGROUP_BIT(CGROUP_PIDS) |
+                    CGROUP_BIT(CGROUP_DEVICES);
     if (host->layout == CGROUP_V1)
         bits |= CGROUP_BIT(CGROUP_FREEZER);
     return bits;
 }
 
-static uint32_t controllers_of(const struct cgroup_writes *writes)
+static bool is_there(const struct cgroup *cg, const struct cgroup_hierarchy *h)
 {
-    uint32_t bits = 0;
-    for (size_t i = 0; i < writes->count; i++)
-        bits |= writes->items[i].controllers;
-    return bits;
+    for (size_t i = 0; i < cg->count; i++)
+        if (cg->dirs[i].hierarchy.version == h->version &&
+            str_eq(cg->dirs[i].hierarchy.options, h->options))
+            return true;
+    return false;
 }
 
-/* Adds the hierarchies of HOST of VERSION that have one of CONTROLLERS, or v2. */
-static int add_dirs(struct cgroup *cg, const struct cgroup_host *host, unsigned version,
+int cgroup_add_dirs(struct cgroup *cg, const struct cgroup_host *host, unsigned version,
                     uint32_t controllers, struct err *e)
 {
     for (size_t i = 0; i < host->count; i++) {
         const struct cgroup_hierarchy *h = &host->items[i];
-        if (h->version != version || !(version == 2 || (h->controllers & controllers)))
+        if (h->version != version || !(version == 2 || (h->controllers & controllers)) ||
+            is_there(cg, h))
             continue;
         struct cgroup_dir *dir = &cg->dirs[cg->count++];
         dir->hierarchy = *h;
-        if (dir_open_root(dir, e) < 0 || dir_make(dir, cg->path, controllers, e) < 0)
+        if (cgroup_dir_open_root(dir, e) < 0 || dir_make(dir, cg->path, controllers, e) < 0)
             return -1;
     }
     return 0;
 }
 
-static int write_limit(const struct cgroup_dir *dir, const struct cgroup_write *w)
+int cgroup_enable(struct cgroup *cg, uint32_t controllers, struct err *e)
 {
-    if (w->other_file && faccessat(dir->fd, w->other_file, F_OK, 0) == 0)
-        return cgroup_write_file(dir->fd, w->other_file, w->other_value);
-    if (!w->keeps_quota)
-        return cgroup_write_file(dir->fd, w->file, w->value);
-    char line[64];
-    if (cgroup_read_file(dir->fd, w->file, line, sizeof(line)) < 0)
-        return -1;
-    (void)snprintf(line + strcspn(line, " \n"), 32, " %.30s", w->value);
-    return cgroup_write_file(dir->fd, w->file, line);
-}
-
-static int limit_failed(const struct cgroup *cg, const struct cgroup_dir *dir,
-                        const struct cgroup_write *w, int cause, struct err *e)
-{
-    (void)err_sys(e, cause, "%s: write \"%s\" to %s%s/%s", w->key, w->value,
-                  dir->hierarchy.mountpoint, cg->path, w->file);
-    if (cause == ENOENT && dir->hierarchy.version == 2)
-        err_hint(e, "the controller is not enabled there: cgroup.subtree_control of a parent "
-                    "refused it, perhaps for processes in that parent");
-    return -1;
-}
-
-/* A limit may have to follow another one (memsw above memory, quota within period, in the order
- * that keeps both true): what the kernel finds invalid is tried once more after the others. */
-static int write_limits(const struct cgroup *cg, const struct cgroup_writes *writes, struct err *e)
-{
-    auto_free bool *is_left = mem_alloc(writes->count + 1);
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < writes->count; i++) {
-            const struct cgroup_write *w = &writes->items[i];
-            const struct cgroup_dir *dir = cgroup_dir_v2(cg);
-            for (unsigned c = 0; c < CGROUP_CONTROLLER_COUNT_; c++)
-                if (w->controllers & CGROUP_BIT(c))
-                    dir = cgroup_dir_of(cg, c);
-            if (!dir)
-                return err_host(e, "%s: there is no cgroup hierarchy for it", w->key);
-            if (pass == 1 && !is_left[i])
-                continue;
-            if (write_limit(dir, w) == 0)
-                continue;
-            if (pass == 1 || (errno != EINVAL && errno != EBUSY))
-                return limit_failed(cg, dir, w, errno, e);
-            is_left[i] = true;
-        }
+    for (size_t i = 0; i < cg->count; i++) {
+        const struct cgroup_dir *dir = &cg->dirs[i];
+        if (dir->hierarchy.version != 2 || dir->fd < 0)
+            continue;
+        bool is_new;
+        auto_fd int fd = walk(dir, cg->path, controllers, &is_new, e);
+        return fd < 0 ? -1 : 0;
     }
     return 0;
 }
+
+/* ---- a new one ---- */
 
 static int write_devices(const struct cgroup *cg, const struct oci_resources *res, struct err *e)
 {
@@ -314,12 +294,13 @@ static int write_devices(const struct cgroup *cg, const struct oci_resources *re
 
 static uint32_t controllers_wanted(const struct cgroup *cg, const struct cgroup_host *host)
 {
-    return controllers_always(host) | controllers_of(&cg->writes);
+    return controllers_always(host) | cgroup_writes_controllers(&cg->writes);
 }
 
 int cgroup_begin(const struct cgroup_host *host, const char *path, const struct oci_resources *res,
                  struct cgroup **out, struct err *e)
 {
+    static const struct cgroup_present nothing = { .memory_max = UINT64_MAX };
     auto_(cgroup_free) struct cgroup *cg = cgroup_alloc();
     unsigned versions[CGROUP_CONTROLLER_COUNT_];
     if (host->layout == CGROUP_NONE) {
@@ -327,11 +308,11 @@ int cgroup_begin(const struct cgroup_host *host, const char *path, const struct 
         err_hint(e, "mount -t cgroup2 none /sys/fs/cgroup");
         return -1;
     }
-    versions_of(host, versions);
-    if (path_normalise(path, cg->path, e) < 0 ||
-        cgroup_limits_plan(res, versions, &cg->writes, e) < 0)
+    cgroup_host_versions(host, versions);
+    if (check_path(path, cg->path, e) < 0 ||
+        cgroup_limits_plan(res, versions, &nothing, &cg->writes, e) < 0)
         return -1;
-    if (add_dirs(cg, host, 2, controllers_wanted(cg, host), e) < 0) {
+    if (cgroup_add_dirs(cg, host, 2, controllers_wanted(cg, host), e) < 0) {
         struct err ignored; /* the first failure is the one to tell */
         (void)!cgroup_remove(cg, 0, &ignored);
         return -1;
@@ -343,11 +324,13 @@ int cgroup_begin(const struct cgroup_host *host, const char *path, const struct 
 int cgroup_finish(struct cgroup *cg, const struct cgroup_host *host,
                   const struct oci_resources *res, struct err *e)
 {
-    int result = add_dirs(cg, host, 1, controllers_wanted(cg, host), e);
+    int result = cgroup_add_dirs(cg, host, 1, controllers_wanted(cg, host), e);
     if (result == 0)
-        result = write_limits(cg, &cg->writes, e);
+        result = cgroup_writes_apply(cg, &cg->writes, false, e);
     if (result == 0)
         result = write_devices(cg, res, e);
+    if (result == 0)
+        cgroup_writes_log_note(&cg->writes);
     cgroup_writes_done(&cg->writes);
     return result;
 }
@@ -363,110 +346,6 @@ int cgroup_new(const struct cgroup_host *host, const char *path, const struct oc
         (void)!cgroup_remove(cg, 0, &ignored);
         return -1;
     }
-    *out = take_ptr(cg);
-    return 0;
-}
-
-/* ---- state.json ---- */
-
-/* "1:memory:/sys/fs/cgroup/memory 2::/sys/fs/cgroup /svc-runtime/ID", with the escapes of
- * mountinfo for what would end a word. */
-static void add_escaped(struct buf *to, const char *s)
-{
-    for (; *s; s++) {
-        if (strchr(" \t\n\\:", *s))
-            (void)buf_printf(to, "\\%03o", (unsigned)(unsigned char)*s);
-        else
-            (void)buf_add_char(to, *s);
-    }
-}
-
-void cgroup_to_string(const struct cgroup *cg, struct buf *to)
-{
-    for (size_t i = 0; i < cg->count; i++) {
-        const struct cgroup_hierarchy *h = &cg->dirs[i].hierarchy;
-        (void)buf_printf(to, "%u:", h->version);
-        add_escaped(to, h->options);
-        (void)buf_add_char(to, ':');
-        add_escaped(to, h->mountpoint);
-        (void)buf_add_char(to, ' ');
-    }
-    add_escaped(to, cg->path);
-}
-
-/* Reads up to one of STOPS (or the end) into TO, unescaping. Returns what follows, NULL when it
- * does not fit. */
-static const char *take_word(const char *s, const char *stops, char *to, size_t size)
-{
-    size_t used = 0;
-    for (; *s && !strchr(stops, *s); s++) {
-        char c = *s;
-        if (c == '\\') {
-            if (strspn(s + 1, "01234567") < 3)
-                return NULL;
-            c = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-            s += 3;
-        }
-        if (used + 1 >= size)
-            return NULL;
-        to[used++] = c;
-    }
-    to[used] = '\0';
-    return s;
-}
-
-static const char *take_hierarchy(const char *s, struct cgroup_hierarchy *h)
-{
-    if ((s[0] != '1' && s[0] != '2') || s[1] != ':')
-        return NULL;
-    h->version = (unsigned)(s[0] - '0');
-    s = take_word(s + 2, ":", h->options, sizeof(h->options));
-    if (!s || *s != ':')
-        return NULL;
-    s = take_word(s + 1, " ", h->mountpoint, sizeof(h->mountpoint));
-    if (!s || *s != ' ' || h->mountpoint[0] != '/')
-        return NULL;
-    if (h->version == 1)
-        h->controllers = cgroup_controllers_parse(h->options, 1);
-    return s + 1;
-}
-
-/* A state file is ours, but what is written to must be a cgroup all the same. */
-static int dir_reopen(struct cgroup_dir *dir, const char *path, struct err *e)
-{
-    struct statfs fs;
-    if (dir_open_root(dir, e) < 0)
-        return -1;
-    if (fstatfs(dir->root_fd, &fs) < 0 ||
-        fs.f_type != (dir->hierarchy.version == 2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC))
-        return err_conflict(e, "%s is no longer a cgroup v%u hierarchy", dir->hierarchy.mountpoint,
-                            dir->hierarchy.version);
-    dir->fd = openat(dir->root_fd, path + 1, DIR_FLAGS);
-    if (dir->fd < 0 && errno != ENOENT)
-        return err_sys(e, errno, "open cgroup %s%s", dir->hierarchy.mountpoint, path);
-    if (dir->fd >= 0 && dir->hierarchy.version == 2)
-        return cgroup_controllers_read(dir->fd, &dir->hierarchy.controllers, e);
-    return 0;
-}
-
-int cgroup_from_string(const char *s, struct cgroup **out, struct err *e)
-{
-    auto_(cgroup_free) struct cgroup *cg = cgroup_alloc();
-    const char *p = s;
-    char path[CGROUP_PATH_LIMIT] = "";
-    while (p && *p && *p != '/') {
-        if (cg->count == CGROUP_HIERARCHY_MAX)
-            p = NULL;
-        else
-            p = take_hierarchy(p, &cg->dirs[cg->count++].hierarchy);
-    }
-    if (!p || !take_word(p, "", path, sizeof(path)))
-        return err_input(e, "state: \"%.64s\" is not a list of cgroups", s);
-    if (path_normalise(path, cg->path, e) < 0)
-        return err_wrap(e, "state");
-    for (size_t i = 0; i < cg->count; i++)
-        if (dir_reopen(&cg->dirs[i], cg->path, e) < 0)
-            return -1;
     *out = take_ptr(cg);
     return 0;
 }

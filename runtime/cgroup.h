@@ -15,6 +15,7 @@
 
 #include "runtime/base/buf.h"
 #include "runtime/base/err.h"
+#include "specs/json.h"
 #include "specs/oci_config.h"
 
 enum cgroup_controller {
@@ -23,12 +24,15 @@ enum cgroup_controller {
     CGROUP_CPUACCT, /* v1 only: v2 counts in cpu.stat without a controller */
     CGROUP_CPUSET,
     CGROUP_DEVICES, /* v1 only: a BPF program on v2 */
+    CGROUP_DMEM,    /* v2 only, for linux.resources.unified */
     CGROUP_FREEZER, /* v1 only: cgroup.freeze on v2 */
     CGROUP_HUGETLB,
     CGROUP_MEMORY,
+    CGROUP_MISC,     /* for linux.resources.unified */
     CGROUP_NET_CLS,  /* v1 only */
     CGROUP_NET_PRIO, /* v1 only */
     CGROUP_PIDS,
+    CGROUP_RDMA,
     CGROUP_CONTROLLER_COUNT_
 };
 enum cgroup_layout {
@@ -58,7 +62,7 @@ struct cgroup_host {
     size_t count;
 };
 
-/* Reads /proc/self/mountinfo. No hierarchy at all is CGROUP_NONE and no error. */
+/* Reads /proc/self/mountinfo. No hierarchy at all is CGROUP_NONE and no error */
 must_check int cgroup_host_detect(struct cgroup_host *out, struct err *e);
 
 struct cgroup; /* opaque: the directories of one container, their fds */
@@ -76,6 +80,11 @@ must_check int cgroup_begin(const struct cgroup_host *host, const char *path,
                             const struct oci_resources *res, struct cgroup **out, struct err *e);
 must_check int cgroup_finish(struct cgroup *cg, const struct cgroup_host *host,
                              const struct oci_resources *res, struct err *e);
+/* Gives the v2 directory and the files that may be delegated to the user of C's process, when its
+ * cgroup mount is writable and its cgroup namespace its own (config-linux.md §Cgroup ownership).
+ * Never on v1 or hybrid. */
+must_check int cgroup_delegate(const struct cgroup *cg, const struct cgroup_host *host,
+                               const struct oci_config *c, struct err *e);
 /* Forgets; removes nothing. */
 void cgroup_free(struct cgroup *cg);
 DEFINE_AUTO(cgroup_free, struct cgroup *);
@@ -89,6 +98,33 @@ must_check int cgroup_from_string(const char *s, struct cgroup **out, struct err
 const char *cgroup_path(const struct cgroup *cg);
 /* The v2 directory for CLONE_INTO_CGROUP; -1 when there is no v2 hierarchy. Borrowed. */
 int cgroup_v2_fd(const struct cgroup *cg);
+
+/* Puts the limits of RES into force on a container that is there; device rules stay as they are
+ * (runc leaves them too, and engines send them along). A hierarchy that the container was not in is
+ * joined by all its processes: *HAS_NEW_DIRS says that cgroup_to_string changed. On failure what
+ * had been written is taken back; what could not be is named in the error. */
+must_check int cgroup_update(struct cgroup *cg, const struct oci_resources *res, bool *has_new_dirs,
+                             struct err *e);
+
+/* The directories of PATH below the container's own, for `exec --cgroup`; none is made. */
+must_check int cgroup_open_sub(const struct cgroup *cg, const char *path, struct cgroup **out,
+                               struct err *e);
+/* The v2 directory in which process PID is, -1 with an error: where a container has moved itself
+ * when its own directory takes no processes any more (cgroup-v2.rst §No Internal Process
+ * Constraint). */
+must_check int cgroup_open_v2_of(const struct cgroup *cg, pid_t pid, struct err *e);
+
+/* Statistics as the members of go-runc's Stats, into the object that W is in. What a hierarchy does
+ * not count is 0 or absent. */
+void cgroup_stats_write(const struct cgroup *cg, struct json_writer *w);
+/* How many processes the kernel has killed for want of memory; 0 when nobody counts. */
+uint64_t cgroup_oom_kills(const struct cgroup *cg);
+/* The memory limit in force, UINT64_MAX for none. */
+uint64_t cgroup_memory_limit(const struct cgroup *cg);
+/* An fd that poll(2) reports (*EVENTS) when cgroup_oom_kills may have changed; cgroup_oom_again
+ * makes it quiet until the next time. -1 with an error. */
+must_check int cgroup_oom_open(const struct cgroup *cg, short *events, struct err *e);
+void cgroup_oom_again(int fd);
 
 /* The files through which a process moves itself, opened by the parent for the child. WITH_V2: also
  * the v2 one, for a child that was not cloned into it. */

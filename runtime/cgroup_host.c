@@ -15,10 +15,11 @@ enum {
 };
 
 static const char *const names[CGROUP_CONTROLLER_COUNT_] = {
-    [CGROUP_BLKIO] = "blkio",       [CGROUP_CPU] = "cpu",         [CGROUP_CPUACCT] = "cpuacct",
-    [CGROUP_CPUSET] = "cpuset",     [CGROUP_DEVICES] = "devices", [CGROUP_FREEZER] = "freezer",
-    [CGROUP_HUGETLB] = "hugetlb",   [CGROUP_MEMORY] = "memory",   [CGROUP_NET_CLS] = "net_cls",
-    [CGROUP_NET_PRIO] = "net_prio", [CGROUP_PIDS] = "pids",
+    [CGROUP_BLKIO] = "blkio",     [CGROUP_CPU] = "cpu",         [CGROUP_CPUACCT] = "cpuacct",
+    [CGROUP_CPUSET] = "cpuset",   [CGROUP_DEVICES] = "devices", [CGROUP_DMEM] = "dmem",
+    [CGROUP_FREEZER] = "freezer", [CGROUP_HUGETLB] = "hugetlb", [CGROUP_MEMORY] = "memory",
+    [CGROUP_MISC] = "misc",       [CGROUP_NET_CLS] = "net_cls", [CGROUP_NET_PRIO] = "net_prio",
+    [CGROUP_PIDS] = "pids",       [CGROUP_RDMA] = "rdma",
 };
 
 const char *cgroup_controller_name(unsigned controller, unsigned version)
@@ -192,40 +193,25 @@ int cgroup_controllers_read(int dir_fd, uint32_t *out, struct err *e)
     return 0;
 }
 
-/* 1 when the hierarchy is really there: another mount may hide the mount point. */
-static int look(struct cgroup_hierarchy *h, struct err *e)
-{
-    struct statfs fs;
-    auto_fd int fd = open(h->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return 0;
-    if (fd < 0 || fstatfs(fd, &fs) < 0)
-        return err_sys(e, errno, "open %s", h->mountpoint);
-    if (fs.f_type != (h->version == 2 ? CGROUP2_SUPER_MAGIC : CGROUP_SUPER_MAGIC))
-        return 0;
-    if (h->version == 2 && cgroup_controllers_read(fd, &h->controllers, e) < 0)
-        return err_wrap(e, "%s", h->mountpoint);
-    return 1;
-}
-
+/* mountinfo names the controllers of v1, and the mount points were looked at while it was read:
+ * only those of v2 are missing. */
 int cgroup_host_detect(struct cgroup_host *out, struct err *e)
 {
     auto_buf struct buf text;
+    struct cgroup_host host;
     buf_init(&text, MOUNTINFO_LIMIT);
     if (fd_read_file(AT_FDCWD, "/proc/self/mountinfo", &text, e) < 0)
         return -1;
-    struct cgroup_host host;
     parse(text.data ? text.data : "", true, &host);
-    size_t kept = 0;
     for (size_t i = 0; i < host.count; i++) {
-        int found = look(&host.items[i], e);
-        if (found < 0)
-            return -1;
-        if (found)
-            host.items[kept++] = host.items[i];
+        struct cgroup_hierarchy *h = &host.items[i];
+        auto_fd int fd =
+            h->version == 2 ? open(h->mountpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+        if (h->version == 2 && fd < 0)
+            return err_sys(e, errno, "open %s", h->mountpoint);
+        if (h->version == 2 && cgroup_controllers_read(fd, &h->controllers, e) < 0)
+            return err_wrap(e, "%s", h->mountpoint);
     }
-    host.count = kept;
-    host.layout = layout_of(&host);
     *out = host;
     return 0;
 }

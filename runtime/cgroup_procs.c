@@ -20,9 +20,6 @@ enum {
     BACKOFF_FIRST_US = 100,
     BACKOFF_MAX_US = 10 * 1000,
 };
-/* The parent of containers whose configuration names none; removed with the last of them. */
-static const char own_parent[] = "svc-runtime";
-
 /* ---- waiting ---- */
 
 uint64_t cgroup_now_ms(void)
@@ -338,6 +335,22 @@ static int kill_unfrozen(const struct cgroup *cg, struct err *e)
     return err_host(e, "kill the container: processes remain");
 }
 
+/* Whom the container froze itself, in a directory of its own. */
+static void thaw_below(const struct cgroup *cg)
+{
+    const struct cgroup_dir *dir = cgroup_dir_of(cg, CGROUP_FREEZER);
+    struct cgroup_tree tree;
+    struct err ignored; /* what cannot be thawed shows when it does not die */
+    if (!dir || cgroup_dir_v2(cg) || cgroup_tree_read(dir->fd, &tree, &ignored) < 0)
+        return;
+    for (size_t i = 1; i < tree.count; i++) {
+        char file[PATH_MAX];
+        (void)snprintf(file, sizeof(file), "%s/freezer.state", tree.paths[i]);
+        (void)!cgroup_write_file(dir->fd, file, "THAWED");
+    }
+    cgroup_tree_done(&tree);
+}
+
 /* Frozen, nobody forks away from the list. Always thawed after, unless it was frozen before and
  * is to live: a frozen process on v1 does not even die (freezer-subsystem.rst). */
 static int signal_frozen(const struct cgroup *cg, int signal, struct err *e)
@@ -352,6 +365,8 @@ static int signal_frozen(const struct cgroup *cg, int signal, struct err *e)
         *e = thaw_error;
         result = -1;
     }
+    if (signal == SIGKILL)
+        thaw_below(cg);
     return result;
 }
 
@@ -378,7 +393,12 @@ int cgroup_signal_all(const struct cgroup *cg, int signal, struct err *e)
 /* 0 gone, 1 busy, -1 with an error. */
 static int remove_tree(const struct cgroup *cg, const struct cgroup_dir *dir, struct err *e)
 {
+    if (unlinkat(dir->root_fd, cg->path + 1, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return 0; /* most containers make no cgroups of their own */
     struct cgroup_tree tree;
+    /* Most have nothing below. */
+    if (unlinkat(dir->root_fd, cg->path + 1, AT_REMOVEDIR) == 0 || errno == ENOENT)
+        return 0;
     if (cgroup_tree_read(dir->fd, &tree, e) < 0)
         return -1;
     int result = 0;
@@ -397,15 +417,6 @@ static int remove_tree(const struct cgroup *cg, const struct cgroup_dir *dir, st
     return result;
 }
 
-/* "/svc-runtime", when the container was right below it and the last one there. */
-static void remove_own_parent(const struct cgroup *cg, const struct cgroup_dir *dir)
-{
-    size_t len = strlen(own_parent);
-    const char *path = cg->path + 1;
-    if (strncmp(path, own_parent, len) == 0 && path[len] == '/' && !strchr(path + len + 1, '/'))
-        (void)unlinkat(dir->root_fd, own_parent, AT_REMOVEDIR); /* busy: others are there */
-}
-
 int cgroup_remove(const struct cgroup *cg, unsigned timeout_ms, struct err *e)
 {
     uint64_t end = cgroup_now_ms() + timeout_ms;
@@ -421,9 +432,9 @@ int cgroup_remove(const struct cgroup *cg, unsigned timeout_ms, struct err *e)
             if (result < 0)
                 return -1;
             is_gone[i] = result == 0;
-            if (is_gone[i])
-                remove_own_parent(cg, &cg->dirs[i]);
-            else
+            if (is_gone[i] && cgroup_is_in_own_parent(cg->path))
+                (void)unlinkat(cg->dirs[i].root_fd, CGROUP_OWN_PARENT, AT_REMOVEDIR);
+            else if (!is_gone[i])
                 busy = &cg->dirs[i];
         }
         if (!busy)

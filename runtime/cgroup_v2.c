@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <string.h>
 
 #include "runtime/base/buf.h"
@@ -27,22 +28,31 @@ void cgroup_v2_enable(int dir_fd, uint32_t controllers)
     }
 }
 
+/* cgroup-v2.rst §Threads: what is made below a threaded cgroup is "domain invalid" until it becomes
+ * threaded too. Right below the root that cannot happen. */
+int cgroup_v2_settle(int dir_fd, const char *path, struct err *e)
+{
+    char type[32];
+    if (!strchr(path + 1, '/') || cgroup_read_file(dir_fd, "cgroup.type", type, sizeof(type)) < 0 ||
+        strncmp(type, "domain invalid", strlen("domain invalid")) != 0)
+        return 0;
+    if (cgroup_write_file(dir_fd, "cgroup.type", "threaded") < 0)
+        return err_sys(e, errno, "make cgroup %s threaded, as its parent is", path);
+    return 0;
+}
+
 /* The flat form joins "allow r" and "allow w" of one device into "allow rw", which is what opening
- * for both needs. A list that has no flat form is taken as it stands. */
+ * for both needs, and makes the shortest program. A list that has no flat form is taken as it
+ * stands. */
 int cgroup_v2_devices(int dir_fd, const struct oci_device_rule *rules, size_t count, struct err *e)
 {
     struct device_exceptions x;
-    struct oci_device_rule flat[DEVICE_RULES_MAX + 1];
-    struct err ignored; /* why there is no flat form: BPF does not need one */
-    if (device_rules_flatten(rules, count, &x, &ignored) == 0) {
-        flat[0] = (struct oci_device_rule){ x.is_default_allow, 'a', -1, -1, true, true, true };
-        memcpy(flat + 1, x.items, x.count * sizeof(*flat));
-        rules = flat;
-        count = x.count + 1;
-    }
     struct bpf_insn insns[DEVICES_BPF_INSNS_MAX];
     size_t insn_count = 0;
-    if (devices_bpf_build(rules, count, insns, DEVICES_BPF_INSNS_MAX, &insn_count, e) < 0)
-        return -1;
-    return devices_bpf_attach(dir_fd, insns, insn_count, e);
+    struct err ignored; /* why there is no flat form: BPF does not need one */
+    bool is_flat = device_rules_flatten(rules, count, &x, &ignored) == 0;
+    int result =
+        is_flat ? devices_bpf_build_flat(&x, insns, DEVICES_BPF_INSNS_MAX, &insn_count, e)
+                : devices_bpf_build(rules, count, insns, DEVICES_BPF_INSNS_MAX, &insn_count, e);
+    return result < 0 ? -1 : devices_bpf_attach(dir_fd, insns, insn_count, e);
 }

@@ -213,7 +213,8 @@ static const char *go_to(struct rootfs_cursor *cursor, const char *path, int roo
     }
     memcpy(dir, path, len);
     dir[len] = '\0';
-    int fd = rootfs_make(root_fd, len ? dir : "/", true, e);
+    int fd = str_starts(path, "/dev/") ? rootfs_make_unlinked(root_fd, dir, e)
+                                       : rootfs_make(root_fd, len ? dir : "/", true, e);
     if (fd < 0) {
         (void)err_wrap(e, "linux.devices: %s", path);
         return NULL;

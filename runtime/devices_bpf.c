@@ -106,6 +106,150 @@ int devices_bpf_build(const struct oci_device_rule *rules, size_t count, struct 
     return 0;
 }
 
+/* ---- "deny all but" ----
+ *
+ * Exceptions of such a list all allow, so their order is free, and each ends in one common verdict.
+ * Jumps there carry these offsets until the ends are known: real ones are short. */
+enum {
+    TO_ALLOW = INT16_MAX,
+    TO_DENY = INT16_MAX - 1,
+    ALL_ACCESS = BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE,
+};
+
+static int32_t access_of(const struct oci_device_rule *r)
+{
+    return (r->mknod ? BPF_DEVCG_ACC_MKNOD : 0) | (r->read ? BPF_DEVCG_ACC_READ : 0) |
+           (r->write ? BPF_DEVCG_ACC_WRITE : 0);
+}
+
+/* Allows when all that is asked for is in ACCESS; the number of instructions is known before. */
+static int access_len(int32_t access)
+{
+    return access == ALL_ACCESS ? 1 : 2;
+}
+
+static void put_allow_access(struct program *p, int32_t access)
+{
+    if (access != ALL_ACCESS)
+        put(p, BPF_JMP | BPF_JSET | BPF_K, REG_ACCESS, 0, 1, ALL_ACCESS & ~access);
+    put(p, BPF_JMP | BPF_JA, 0, 0, TO_ALLOW, 0);
+}
+
+static void put_minor(struct program *p, const struct oci_device_rule *r)
+{
+    if (access_of(r) == ALL_ACCESS) {
+        put(p, BPF_JMP | BPF_JEQ | BPF_K, REG_MINOR, 0, TO_ALLOW, (int32_t)r->minor);
+        return;
+    }
+    put(p, BPF_JMP | BPF_JNE | BPF_K, REG_MINOR, 0, access_len(access_of(r)), (int32_t)r->minor);
+    put_allow_access(p, access_of(r));
+}
+
+static bool is_of(const struct oci_device_rule *r, char type, int64_t major)
+{
+    return r->type == type && r->major == major && access_of(r) != 0;
+}
+
+/* All of one type and one major number (-1: of any). */
+static void put_major(struct program *p, const struct device_exceptions *x, char type,
+                      int64_t major)
+{
+    size_t test = p->count;
+    if (major >= 0)
+        put(p, BPF_JMP | BPF_JNE | BPF_K, REG_MAJOR, 0, 0, (int32_t)major);
+    for (size_t i = 0; i < x->count; i++) {
+        if (!is_of(&x->items[i], type, major))
+            continue;
+        if (x->items[i].minor < 0)
+            put_allow_access(p, access_of(&x->items[i]));
+        else
+            put_minor(p, &x->items[i]);
+    }
+    if (major >= 0 && !p->overflow)
+        p->insns[test].off = (int16_t)(p->count - test - 1);
+}
+
+static bool is_first_of_major(const struct device_exceptions *x, size_t index)
+{
+    for (size_t i = 0; i < index; i++)
+        if (is_of(&x->items[i], x->items[index].type, x->items[index].major))
+            return false;
+    return access_of(&x->items[index]) != 0;
+}
+
+static void put_type(struct program *p, const struct device_exceptions *x, char type)
+{
+    bool is_used = false;
+    for (size_t i = 0; i < x->count; i++)
+        is_used |= x->items[i].type == type && access_of(&x->items[i]);
+    if (!is_used)
+        return;
+    size_t test = p->count;
+    put(p, BPF_JMP | BPF_JNE | BPF_K, REG_TYPE, 0, 0,
+        type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR);
+    for (size_t i = 0; i < x->count; i++)
+        if (x->items[i].type == type && is_first_of_major(x, i))
+            put_major(p, x, type, x->items[i].major);
+    if (type == 'b')
+        put(p, BPF_JMP | BPF_JA, 0, 0, TO_DENY, 0);
+    if (!p->overflow)
+        p->insns[test].off = (int16_t)(p->count - test - 1);
+}
+
+static void put_verdicts(struct program *p)
+{
+    size_t deny = p->count, allow = deny + 2;
+    for (int32_t verdict = 0; verdict <= 1; verdict++) {
+        put(p, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, verdict);
+        put(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+    }
+    for (size_t i = 0; i < deny && !p->overflow; i++)
+        if (p->insns[i].off == TO_ALLOW || p->insns[i].off == TO_DENY)
+            p->insns[i].off = (int16_t)((p->insns[i].off == TO_ALLOW ? allow : deny) - i - 1);
+}
+
+/* "c *:* m" and "b *:* m" of every list, said as one. */
+static bool take_both_types(struct device_exceptions *x, struct program *p)
+{
+    for (size_t i = 0; i < x->count; i++) {
+        for (size_t j = i + 1; j < x->count; j++) {
+            struct oci_device_rule *a = &x->items[i], *b = &x->items[j];
+            if (a->type == b->type || a->major >= 0 || b->major >= 0 || a->minor >= 0 ||
+                b->minor >= 0 || access_of(a) != access_of(b) || access_of(a) == 0)
+                continue;
+            put_allow_access(p, access_of(a));
+            a->read = a->write = a->mknod = b->read = b->write = b->mknod = false;
+            return true;
+        }
+    }
+    return false;
+}
+
+int devices_bpf_build_flat(const struct device_exceptions *x, struct bpf_insn *out, size_t cap,
+                           size_t *out_count, struct err *e)
+{
+    struct program p = { .insns = out, .cap = cap };
+    if (x->is_default_allow) {
+        struct oci_device_rule rules[DEVICE_RULES_MAX + 1];
+        rules[0] = (struct oci_device_rule){ true, 'a', -1, -1, true, true, true };
+        memcpy(rules + 1, x->items, x->count * sizeof(*rules));
+        return devices_bpf_build(rules, x->count + 1, out, cap, out_count, e);
+    }
+    struct device_exceptions rest = *x;
+    put_context(&p);
+    (void)take_both_types(&rest, &p);
+    put_type(&p, &rest, 'b');
+    put_type(&p, &rest, 'c');
+    put_verdicts(&p);
+    if (p.overflow)
+        return err_input(e, "linux.resources.devices: the rules need more than %zu instructions",
+                         cap);
+    *out_count = p.count;
+    return 0;
+}
+
+/* ---- the kernel ---- */
+
 static int bpf(int command, union bpf_attr *attr)
 {
     return (int)syscall(SYS_bpf, command, attr, sizeof(*attr));

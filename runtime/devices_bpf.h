@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "runtime/base/err.h"
+#include "runtime/device_rules.h"
 #include "specs/oci_config.h"
 
 enum {
@@ -16,6 +17,10 @@ enum {
 must_check int devices_bpf_build(const struct oci_device_rule *rules, size_t count,
                                  struct bpf_insn *out, size_t cap, size_t *out_count,
                                  struct err *e);
+/* The same for rules in flat form. "Deny all but" becomes the shortest program, tests of a type and
+ * a major number once for all that share them: the kernel takes 3 us to check each instruction. */
+must_check int devices_bpf_build_flat(const struct device_exceptions *x, struct bpf_insn *out,
+                                      size_t cap, size_t *out_count, struct err *e);
 /* Loads and attaches to the v2 directory; programs of ours that were there before are detached
  * after, so that at no moment everything is allowed. EPERM becomes ERR_HOST with a hint. */
 must_check int devices_bpf_attach(int cgroup_fd, const struct bpf_insn *insns, size_t count,

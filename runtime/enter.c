@@ -26,7 +26,9 @@ struct enter {
     struct cgroup *cgroup;
     struct cgroup_join join;
     uint64_t namespaces; /* CLONE_NEW* in which the container differs from us */
-    int init_pidfd;      /* of the container's first process */
+    pid_t init_pid;
+    bool is_cgroup_chosen; /* by --cgroup: nowhere else will do */
+    int init_pidfd;        /* of the container's first process */
     int console_fd;
     bool dies_with_caller;
     bool are_entered_before; /* the namespaces, by who makes the child */
@@ -48,7 +50,7 @@ static int enter_namespaces(const struct enter *n, struct err *e)
     if (!(n->namespaces & CLONE_NEWUSER))
         return 0;
     /* EPERM: setgroups is denied in there (user_namespaces(7)), as payload.c has it. */
-    if ((syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) ||
+    if ((!n->payload.keeps_groups && syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) ||
         syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
         return err_sys(e, errno, "become root of the user namespace");
     return 0;
@@ -87,8 +89,8 @@ static void child(void *enter)
         scheduling_set_cpus(&n->payload.scheduling.final_cpus, "process.execCPUAffinity.final",
                             &e) == 0) {
         payload_new_keyring();
-        if (payload_find(&n->payload, &e) == 0 && open_terminal(n, &e) == 0 &&
-            prctl(PR_SET_PDEATHSIG, 0) == 0)
+        if (lsm_apply(&n->payload.lsm, &e) == 0 && payload_find(&n->payload, &e) == 0 &&
+            open_terminal(n, &e) == 0 && prctl(PR_SET_PDEATHSIG, 0) == 0)
             (void)payload_exec(&n->payload, &e);
     }
     if (e.kind == ERR_NONE)
@@ -108,6 +110,8 @@ static int open_container(const struct container *c, const struct oci_config *co
     n->payload.is_init_wanted = false; /* that is for pid 1 */
     if (!options->process->terminal)
         payload_give_streams(config, options->process);
+    n->init_pid = c->state.pid;
+    n->is_cgroup_chosen = options->cgroup != NULL;
     n->init_pidfd = container_open_pidfd(c, e);
     if (n->init_pidfd < 0 || namespaces_differing(c->state.pid, &n->namespaces, e) < 0)
         return -1;
@@ -115,12 +119,16 @@ static int open_container(const struct container *c, const struct oci_config *co
         return 0;
     if (container_open_cgroup(c, &n->cgroup, e) < 0)
         return -1;
+    if (options->cgroup) {
+        auto_(cgroup_free) struct cgroup *top = take_ptr(n->cgroup);
+        if (cgroup_open_sub(top, options->cgroup, &n->cgroup, e) < 0)
+            return -1;
+    }
     return cgroup_join_open(n->cgroup, false, &n->join, e);
 }
 
-static pid_t clone_child(const struct enter *n, int *pidfd)
+static pid_t clone_child(int v2, int *pidfd)
 {
-    int v2 = n->cgroup ? cgroup_v2_fd(n->cgroup) : -1;
     struct clone_args args = {
         .flags = CLONE_PIDFD | (v2 >= 0 ? CLONE_INTO_CGROUP : 0),
         .pidfd = (uint64_t)(uintptr_t)pidfd,
@@ -128,6 +136,21 @@ static pid_t clone_child(const struct enter *n, int *pidfd)
         .cgroup = v2 >= 0 ? (uint64_t)(unsigned)v2 : 0,
     };
     return (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* A container that handed controllers on to sub-cgroups (systemd, an inner engine) has no place in
+ * its own any more (cgroup-v2.rst §No Internal Process Constraint): then beside its first process,
+ * as runc does. */
+static pid_t clone_beside_init(const struct enter *n, int *pidfd)
+{
+    int errnum = errno;
+    struct err ignored; /* the first clone's failure is the one to tell */
+    bool is_full = errnum == EBUSY || errnum == EOPNOTSUPP;
+    auto_fd int v2 = is_full && n->cgroup && !n->is_cgroup_chosen
+                         ? cgroup_open_v2_of(n->cgroup, n->init_pid, &ignored)
+                         : -1;
+    errno = errnum;
+    return v2 < 0 ? -1 : clone_child(v2, pidfd);
 }
 
 /* Our own pid namespace stays what it is: this is for children, and is set back after. */
@@ -163,7 +186,9 @@ static int clone_into(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
         return err_sys(e, errno, "open /proc/self/ns/pid");
     if (set_pid_namespace(n, n->init_pidfd, e) < 0)
         return -1;
-    *pid = clone_child(n, pidfd);
+    *pid = clone_child(n->cgroup ? cgroup_v2_fd(n->cgroup) : -1, pidfd);
+    if (*pid < 0)
+        *pid = clone_beside_init(n, pidfd);
     if (*pid == 0)
         child(n);
     int errnum = errno;

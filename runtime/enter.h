@@ -8,6 +8,7 @@
 
 struct enter_options {
     const struct oci_process *process;
+    const char *cgroup;                /* a sub-cgroup of the container's; NULL: its own */
     unsigned preserve_fds, listen_fds; /* the former includes the latter */
     bool dies_with_caller;
     int console_fd; /* gets the terminal's master when process->terminal; -1: none. Borrowed. */

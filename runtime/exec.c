@@ -34,7 +34,7 @@ static const struct options_row rows[] = {
       "AppArmor profile of the process" },
     { 'c', "cap", OPTIONS_STRINGS, offsetof(struct exec_options, caps), "add a capability" },
     { 0, "cgroup", OPTIONS_STRING, offsetof(struct exec_options, cgroup),
-      "the container's own, \"/\", is the only one" },
+      "sub-cgroup of the container for it" },
     { 0, "console-socket", OPTIONS_STRING, offsetof(struct exec_options, console_socket),
       "socket that gets the terminal" },
     { 0, "cwd", OPTIONS_STRING, offsetof(struct exec_options, cwd), "working directory" },
@@ -179,10 +179,16 @@ static int process_from_file(const struct exec_options *o, size_t count, struct 
     struct json *doc;
     if (count > 0)
         return err_input(e, "exec: a program was given besides --process");
+    const struct oci_process labels = *p;
     *p = (struct oci_process){ 0 };
     if (json_load(a, AT_FDCWD, o->process, &doc, e) < 0 || oci_process_decode(a, doc, p, e) < 0)
         return -1;
     p->terminal = p->terminal || o->tty;
+    /* What is not said is as in the container, never less confined. */
+    if (!p->apparmor_profile)
+        p->apparmor_profile = labels.apparmor_profile;
+    if (!p->selinux_label)
+        p->selinux_label = labels.selinux_label;
     return 0;
 }
 
@@ -198,6 +204,7 @@ static int enter_and_wait(const struct container *c, const struct oci_config *co
                           const struct exec_options *o, const struct oci_process *p, struct err *e)
 {
     struct enter_options enter = { .process = p,
+                                   .cgroup = o->cgroup,
                                    .preserve_fds = o->preserve_fds,
                                    .listen_fds = o->listen_fds,
                                    .dies_with_caller = !o->detach,
@@ -234,9 +241,6 @@ static int exec_in(struct container *c, const struct exec_options *o, char **wor
 {
     struct oci_config config = { 0 };
     enum container_status status = container_status(c);
-    if (o->cgroup && !str_eq(o->cgroup, "/"))
-        return err_host(e, "--cgroup: only the container's own (\"/\") is supported, not \"%s\"",
-                        o->cgroup);
     if (status != CONTAINER_RUNNING && !(o->ignore_paused && status == CONTAINER_PAUSED))
         return err_conflict(e, "container \"%s\" is %s, not running", c->id,
                             container_status_name(status));

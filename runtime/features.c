@@ -35,7 +35,7 @@ static const char *const archs[] = { "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARC
 static const char *const archs[] = { "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM" };
 #endif
 /* Annotations that change what a container does. */
-static const char *const unsafe[] = { "run.svc.init" };
+static const char *const unsafe[] = { "run.svc.init", "run.svc.landlock" };
 
 static void put_strings(struct json_writer *w, const char *key, const char *const *items,
                         size_t count)
@@ -71,7 +71,7 @@ static void put_cgroup(struct json_writer *w)
     json_put_bool(w, "v2", true);
     json_put_bool(w, "systemd", false);
     json_put_bool(w, "systemdUser", false);
-    json_put_bool(w, "rdma", false);
+    json_put_bool(w, "rdma", true);
     json_end_object(w);
 }
 
@@ -111,8 +111,8 @@ static void put_linux(struct json_writer *w)
     json_end_array(w);
     put_cgroup(w);
     put_seccomp(w);
-    put_enabled(w, "apparmor", false);
-    put_enabled(w, "selinux", false);
+    put_enabled(w, "apparmor", true);
+    put_enabled(w, "selinux", true);
     put_memory_policy(w);
     put_enabled(w, "intelRdt", false);
     json_begin_object(w, "mountExtensions");

@@ -43,16 +43,15 @@ static int parse_triplet(const char *text, size_t len, const struct oci_idmaps *
         return -1;
     memcpy(copy, text, len);
     copy[len] = '\0';
-    char *next = copy + is_relative;
+    char *word = copy + is_relative;
     for (size_t i = 0; i < ARRAY_LEN(n); i++) {
-        char *word = next;
-        next = strchr(word, '-');
-        if (!next != (i == 2))
+        size_t word_len = strcspn(word, "-");
+        if ((word[word_len] == '-') != (i < 2))
             return -1;
-        if (next)
-            *next++ = '\0';
+        word[word_len] = '\0';
         if (str_to_u64(word, UINT32_MAX, &n[i]) < 0)
             return -1;
+        word += i < 2 ? word_len + 1 : 0;
     }
     *out = (struct oci_idmap){ (uint32_t)n[0], (uint32_t)n[1], (uint32_t)n[2] };
     return is_relative && !idmap_to_host(container, out->host_id, &out->host_id) ? -1 : 0;

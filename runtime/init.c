@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,7 +29,7 @@ static int become_root(const struct init_plan *p, struct err *e)
     if (!p->payload.has_userns)
         return 0;
     /* EPERM: setgroups is denied in this namespace (user_namespaces(7)), as payload.c has it. */
-    if ((syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) ||
+    if ((!p->payload.keeps_groups && syscall(SYS_setgroups, 0, NULL) < 0 && errno != EPERM) ||
         syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
         return err_sys(e, errno, "become root of the user namespace");
     /* A change of ids takes both back (prctl(2)); a parent that died meanwhile is noticed by the
@@ -133,8 +134,22 @@ static int open_place(const struct init_plan *p, const char **path, struct err *
     return fd < 0 ? err_sys(e, errno, "open /") : fd;
 }
 
+/* A working directory that is missing is made (payload.c): in a root that will be read-only, now.
+ * What could not be made is told when it cannot be entered. */
+static void make_cwd(const char *cwd, int root_fd)
+{
+    char folder[PATH_LIMIT];
+    const char *name = strrchr(cwd, '/') + 1; /* it is absolute */
+    (void)snprintf(folder, sizeof(folder), "%.*s", (int)(name - cwd), cwd);
+    auto_fd int parent = *name ? rootfs_open(root_fd, folder, O_PATH | O_DIRECTORY) : -1;
+    if (parent >= 0)
+        (void)mkdirat(parent, name, 0755);
+}
+
 static int finish_root(struct init_plan *p, int root_fd, struct err *e)
 {
+    if (p->root_is_readonly)
+        make_cwd(p->payload.process->cwd, root_fd);
     if (run_hooks(p, OCI_HOOK_CREATE_CONTAINER, "createContainer", e) < 0)
         return -1;
     /* pivot_root would move whoever else is in a mount namespace that was joined. */
@@ -206,7 +221,7 @@ static int set_up(struct init_plan *p, struct err *e)
         sysctl_apply(p->config, e) < 0 || receive_prepared(p, &overlay_fd, e) < 0 ||
         namespaces_enter_cgroup(&p->namespaces, e) < 0 || build_root(p, overlay_fd, e) < 0)
         return -1;
-    return payload_find(&p->payload, e);
+    return lsm_apply(&p->payload.lsm, e) < 0 ? -1 : payload_find(&p->payload, e);
 }
 
 /* We may wait for long: what was the host's and has been used must not stay open in here meanwhile

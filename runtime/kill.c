@@ -31,6 +31,17 @@ static int parse_signal(const char *text, int *out, struct err *e)
     return 0;
 }
 
+/* A frozen process on v1 does not even die (freezer-subsystem.rst); on v2 it does. */
+static void thaw_for_kill(const struct container *c)
+{
+    auto_(cgroup_free) struct cgroup *cg = NULL;
+    bool is_frozen = false;
+    struct err ignored; /* without a freezer nobody is frozen */
+    if (container_open_cgroup(c, &cg, &ignored) == 0 &&
+        cgroup_is_frozen(cg, &is_frozen, &ignored) == 0 && is_frozen)
+        (void)!cgroup_thaw(cg, &ignored);
+}
+
 static int send_one(const struct container *c, int signo, struct err *e)
 {
     auto_fd int pidfd = container_open_pidfd(c, e);
@@ -38,6 +49,8 @@ static int send_one(const struct container *c, int signo, struct err *e)
         return -1;
     if (syscall(SYS_pidfd_send_signal, pidfd, signo, NULL, 0) < 0)
         return err_sys(e, errno, "send signal %d to container \"%s\"", signo, c->id);
+    if (signo == SIGKILL)
+        thaw_for_kill(c);
     return 0;
 }
 

@@ -83,15 +83,21 @@ static int load_config(struct launch *l, struct err *e)
     return 0;
 }
 
+/* RFC 3339, UTC. Not gmtime_r, which reads the machine's time zone first. */
 static const char *now_text(struct arena *a)
 {
-    char text[40];
     struct timespec now;
-    struct tm tm;
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    (void)gmtime_r(&now.tv_sec, &tm);
-    size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-    return arena_printf(a, "%.*s.%09ldZ", (int)n, text, now.tv_nsec);
+    long days = (long)(now.tv_sec / 86400), seconds = (long)(now.tv_sec % 86400);
+    /* Years begin in March here, so that the day that may be missing is the last one. */
+    long era_days = days + 719468, era = era_days / 146097, day = era_days % 146097;
+    long year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    long day_of_year = day - (365 * year + year / 4 - year / 100);
+    long month = (5 * day_of_year + 2) / 153;
+    return arena_printf(a, "%04ld-%02ld-%02ldT%02ld:%02ld:%02ld.%09ldZ",
+                        year + era * 400 + (month >= 10), month < 10 ? month + 3 : month - 9,
+                        day_of_year - (153 * month + 2) / 5 + 1, seconds / 3600, seconds / 60 % 60,
+                        seconds % 60, now.tv_nsec);
 }
 
 static void fill_state(struct launch *l)
@@ -209,6 +215,8 @@ static int begin_cgroup(struct launch *l, struct err *e)
                                 : cgroup_begin(&l->plan.cgroups, path, limits, &c->cgroup, e);
     if (result < 0)
         return can_go_without(l, e) ? 0 : -1;
+    if (!l->is_rootless && cgroup_delegate(c->cgroup, &l->plan.cgroups, &l->config, e) < 0)
+        return -1;
     l->plan.cgroup_path = cgroup_path(c->cgroup);
     if (l->is_rootless)
         save_cgroup(c);
@@ -384,13 +392,24 @@ static int run_create_hooks(struct launch *l, struct err *e)
     const struct oci_hooks *hooks = l->config.hooks;
     if (!has_create_hooks(&l->config))
         return 0;
-    if (state_to_text(l, "creating", e) < 0)
-        return -1;
-    struct hooks_state state = { l->state_text.data, l->state_text.len, l->config.bundle };
-    l->has_run_hooks = true;
-    return hooks_run(&hooks[OCI_HOOK_PRESTART], "prestart", &state, e) < 0
-               ? -1
-               : hooks_run(&hooks[OCI_HOOK_CREATE_RUNTIME], "createRuntime", &state, e);
+    /* runtime.md §Lifecycle: step 2 is "creating", prestart hooks are step 3; the OCI validation
+     * programs hold us to it. createRuntime hooks are told what other runtimes tell them. */
+    static const struct {
+        enum oci_hook_kind kind;
+        const char *name, *status;
+    } outside[] = { { OCI_HOOK_PRESTART, "prestart", "created" },
+                    { OCI_HOOK_CREATE_RUNTIME, "createRuntime", "creating" } };
+    for (size_t i = 0; i < ARRAY_LEN(outside); i++) {
+        if (!hooks[outside[i].kind].count)
+            continue;
+        if (state_to_text(l, outside[i].status, e) < 0)
+            return -1;
+        struct hooks_state state = { l->state_text.data, l->state_text.len, l->config.bundle };
+        l->has_run_hooks = true;
+        if (hooks_run(&hooks[outside[i].kind], outside[i].name, &state, e) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 /* The files through which the child joins its cgroups; an overlay root was made after the clone. */
@@ -544,25 +563,30 @@ static void undo(struct launch *l)
 int launch_create(const struct runtime *rt, const char *id, const struct launch_options *options,
                   struct container *out, int *pidfd, struct err *e)
 {
-    struct launch l = { .rt = rt, .options = options, .container = out, .pidfd = -1 };
-    l.is_rootless = rootless_is_needed();
-    l.master_sock = l.sync_fd = l.start_fd = l.plan.sync_fd = l.plan.console_fd = -1;
+    /* Fresh from the heap, of its many pages only those are touched that are used. */
+    auto_free struct launch *l = mem_alloc(sizeof(*l));
+    l->rt = rt;
+    l->options = options;
+    l->container = out;
+    l->is_rootless = rootless_is_needed();
+    l->pidfd = l->master_sock = l->sync_fd = l->start_fd = -1;
+    l->plan.sync_fd = l->plan.console_fd = -1;
     for (size_t k = 0; k < OCI_NS_COUNT_; k++)
-        l.plan.namespaces.join_fds[k] = -1;
-    l.plan.mounts.root_bind.fd = l.plan.devices.nodes_fd = -1;
-    buf_init(&l.state_text, STATE_TEXT_MAX);
+        l->plan.namespaces.join_fds[k] = -1;
+    l->plan.mounts.root_bind.fd = l->plan.devices.nodes_fd = -1;
+    buf_init(&l->state_text, STATE_TEXT_MAX);
     if (container_create(rt, id, out, e) < 0)
         return -1;
-    int result = launch(&l, e);
+    int result = launch(l, e);
     if (result < 0)
-        undo(&l);
+        undo(l);
     else if (options->started_fd)
-        *options->started_fd = take_fd(&l.sync_fd);
-    launch_done(&l);
+        *options->started_fd = take_fd(&l->sync_fd);
+    launch_done(l);
     if (result == 0 && pidfd)
-        *pidfd = l.pidfd;
+        *pidfd = l->pidfd;
     else
-        fd_close(&l.pidfd);
+        fd_close(&l->pidfd);
     return result;
 }
 

@@ -56,6 +56,7 @@ static const struct verb {
     { "checkpoint", verb_checkpoint, "ID", "not supported", 1 },
     { "create", verb_create, "ID", "create a container that waits to be started", 1 },
     { "delete", verb_delete, "ID", "remove a stopped container", 1 },
+    { "events", verb_events, "ID", "print statistics and OOM kills, as lines of JSON", 1 },
     { "exec", verb_exec, "ID [PROGRAM ARGUMENT…]", "run one more process in a container", 255 },
     { "features", verb_features, "", "what this runtime can, as JSON", 1 },
     { "kill", verb_kill, "ID [SIGNAL]", "send a signal", 1 },
@@ -68,6 +69,7 @@ static const struct verb {
     { "spec", verb_spec, "", "write an example config.json", 1 },
     { "start", verb_start, "ID", "start a created container", 1 },
     { "state", verb_state, "ID", "print the state of a container, as JSON", 1 },
+    { "update", verb_update, "ID", "change the limits of a container", 1 },
 };
 
 int verb_check_words(const char *verb, int count, int min, int max, const char *usage,
@@ -176,7 +178,8 @@ static int check_globals(const struct globals *g, struct runtime *rt, struct err
 {
     if (g->systemd_cgroup) {
         (void)err_host(e, "--systemd-cgroup: the systemd cgroup driver is not supported");
-        err_hint(e, "use cgroupfs: --cgroup-manager=cgroupfs in podman");
+        err_hint(e, "use cgroupfs: cgroup_manager = \"cgroupfs\" (podman), "
+                    "native.cgroupdriver=cgroupfs (docker), SystemdCgroup = false (containerd)");
         return -1;
     }
     if (g->cgroup_manager && !str_eq(g->cgroup_manager, "cgroupfs") &&

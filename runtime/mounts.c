@@ -13,6 +13,7 @@
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
 #include "runtime/idmap.h"
+#include "runtime/lsm.h"
 #include "runtime/mount_options.h"
 #include "runtime/mounts_impl.h"
 #include "runtime/overlay.h"
@@ -217,14 +218,36 @@ static void merge_into_root(struct mounts_plan *p, const struct mounts_item *m)
     root->attr_clear = (root->attr_clear & ~m->attr_set) | m->attr_clear;
 }
 
+/* config-linux.md §Mount Label. What is bound keeps the labels that it has. */
+static void plan_label(struct arena *a, const char *label, const struct lsm_host *host,
+                       struct mounts_item *m)
+{
+    const char *option = m->is_bind || m->is_remount || m->is_cgroup
+                             ? NULL
+                             : lsm_mount_option(a, label, host, m->spec->type);
+    size_t count = 0;
+    if (!option)
+        return;
+    while (m->data[count])
+        count++;
+    const char **data = arena_alloc(a, (count + 2) * sizeof(*data));
+    memcpy(data, m->data, count * sizeof(*data));
+    data[count] = option;
+    m->data = data;
+}
+
 int mounts_plan_init(struct arena *a, const struct oci_config *c, struct mounts_plan *out,
                      struct err *e)
 {
+    struct lsm_host host = { 0 };
+    if (c->mount_label && c->mount_label[0])
+        lsm_host_read(&host);
     out->items = arena_alloc(a, (c->mount_count + 1) * sizeof(*out->items));
     for (size_t i = 0; i < c->mount_count; i++) {
         struct mounts_item *m = &out->items[out->count++];
         if (plan_item(a, c, i, m, e) < 0)
             return -1;
+        plan_label(a, c->mount_label, &host, m);
         if (!m->is_root || m->is_remount)
             continue;
         if (out->root)

@@ -1,9 +1,6 @@
-#include "runtime/mounts_impl.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <linux/openat2.h>
 #include <linux/stat.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,28 +12,9 @@
 #include "runtime/base/fd.h"
 #include "runtime/base/limits.h"
 #include "runtime/base/str.h"
+#include "runtime/mounts_impl.h"
 
 /* ---- places ---- */
-
-/* CVE-2019-19921, 2023-27561: a /proc or /sys that a link leads elsewhere would redirect what is
- * written there later. Nothing is made behind a link either: it is not ENOENT. */
-static int make_unlinked(const char *path, int root_fd, struct err *e)
-{
-    const uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
-    const char *name = path + strspn(path, "/");
-    int fd = fd_open_beneath(root_fd, name, O_PATH | O_DIRECTORY, 0, resolve);
-    if (fd < 0 && errno == ENOENT) {
-        auto_fd int made = rootfs_make(root_fd, path, true, e);
-        if (made < 0)
-            return err_wrap(e, "mounts: %s", path);
-        fd = fd_open_beneath(root_fd, name, O_PATH | O_DIRECTORY, 0, resolve);
-    }
-    if (fd < 0 && errno != ELOOP && errno != ENOTDIR)
-        return err_sys(e, errno, "mounts: open %s in the root file system", path);
-    if (fd < 0)
-        return err_host(e, "mounts: %s is not a directory in the root file system", path);
-    return fd;
-}
 
 /* The link itself, when it is one. In proc it is the kernel's, and what would be mounted on it
  * stays for whoever comes to have this number of a process. *FD stays -1 when there is nothing. */
@@ -64,8 +42,8 @@ int mounts_place_find(struct rootfs_cursor *c, const struct mounts_item *m, int 
     }
     out->name = NULL;
     if (str_eq(m->spec->type, "proc") || str_eq(m->spec->type, "sysfs")) {
-        out->target_fd = make_unlinked(path, root_fd, e);
-        return out->target_fd < 0 ? -1 : 0;
+        out->target_fd = rootfs_make_unlinked(root_fd, path, e);
+        return out->target_fd < 0 ? err_wrap(e, "mounts") : 0;
     }
     if (!m->target_nofollow)
         out->target_fd = rootfs_open(root_fd, path, O_PATH);

@@ -1,5 +1,3 @@
-#include "runtime/mounts_impl.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -9,6 +7,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
+#include "runtime/mounts_impl.h"
 
 /* The hierarchy at INDEX: a new mount, or the container's own directory when it has no cgroup
  * namespace (mounts_open_cgroups). */

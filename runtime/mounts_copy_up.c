@@ -1,5 +1,3 @@
-#include "runtime/mounts_impl.h"
-
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +12,7 @@
 #include "runtime/base/fd.h"
 #include "runtime/base/limits.h"
 #include "runtime/base/str.h"
+#include "runtime/mounts_impl.h"
 
 enum {
     COPY_DEPTH_MAX = 64, /* two fds each */
@@ -35,7 +34,6 @@ struct linked {
 };
 struct copy {
     const char *dest;
-    dev_t device;
     int top;
     struct level levels[COPY_DEPTH_MAX];
     size_t depth;
@@ -205,6 +203,7 @@ static int leave(struct copy *c, struct err *e)
 static int copy_entry(struct copy *c, const struct level *l, const char *name, struct err *e)
 {
     struct stat st;
+    struct statx more;
     size_t len = l->path_len;
     int n = snprintf(c->path + len, sizeof(c->path) - len, "%s%s", len ? "/" : "", name);
     if (n < 0 || (size_t)n >= sizeof(c->path) - len)
@@ -212,13 +211,12 @@ static int copy_entry(struct copy *c, const struct level *l, const char *name, s
     if (++c->entries > COPY_ENTRIES_MAX)
         return err_input(e, "mounts: %s: option \"tmpcopyup\": more than %d files", c->dest,
                          COPY_ENTRIES_MAX);
-    if (fstatat(l->from, name, &st, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) < 0)
+    const int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+    if (fstatat(l->from, name, &st, flags) < 0 || statx(l->from, name, flags, 0, &more) < 0)
         return fail(c, "read", e);
-    if (st.st_dev != c->device) { /* a mount point stays an empty one */
-        if (S_ISDIR(st.st_mode) && mkdirat(l->to, name, 0755) < 0)
-            return fail(c, "make", e);
-        return 0;
-    }
+    /* A mount point stays an empty one. */
+    if (more.stx_attributes & STATX_ATTR_MOUNT_ROOT)
+        return rootfs_make_entry(l->to, name, S_ISDIR(st.st_mode)) < 0 ? fail(c, "make", e) : 0;
     if (S_ISDIR(st.st_mode))
         return enter(c, l, name, e);
     int known = link_known(c, &st, l->to, name, e);
@@ -279,7 +277,6 @@ int mounts_copy_up(int from_fd, int to_fd, unsigned keeps, const char *dest, str
     auto_fd int to = openat(to_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (from < 0 || to < 0 || fstat(from, &st) < 0 || fstat(to, &made) < 0)
         return fail(c, "open", e);
-    c->device = st.st_dev;
     c->levels[c->depth++] = (struct level){ .from = from, .to = to };
     int result = copy_all(c, e);
     while (c->depth > 1) {

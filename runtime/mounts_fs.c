@@ -1,5 +1,3 @@
-#include "runtime/mounts_impl.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -8,6 +6,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
+#include "runtime/mounts_impl.h"
 
 /* The kernel's own words about what was wrong (Documentation/filesystems/mount_api.rst). */
 static void explain(int fs, struct err *e)

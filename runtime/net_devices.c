@@ -212,6 +212,20 @@ int net_devices_check(const struct oci_config *c, struct err *e)
     return 0;
 }
 
+/* Before the move: the kernel renames after it, and a device that then fails to get its name would
+ * end with the container. */
+static int check_free(const struct oci_net_device *d, const struct if_nameindex *there,
+                      struct err *e)
+{
+    for (; there->if_index; there++)
+        if (str_eq(there->if_name, d->new_name))
+            return err_conflict(e,
+                                "linux.netDevices: move %s as %s: the container has a device of "
+                                "that name",
+                                d->name, d->new_name);
+    return 0;
+}
+
 static int move_link(int fd, const struct oci_net_device *d, unsigned index, int netns_fd,
                      struct err *e)
 {
@@ -290,8 +304,10 @@ static int move_one(const struct oci_net_device *d, int netns_fd, int own_fd, st
     struct if_nameindex *before = if_nameindex();
     int errnum = errno;
     /* The socket is the host's wherever we are. */
-    int result = before ? move_link(netlink, d, index, netns_fd, e)
+    int result = before ? check_free(d, before, e)
                         : err_sys(e, errnum, "linux.netDevices: list the container's devices");
+    if (result == 0)
+        result = move_link(netlink, d, index, netns_fd, e);
     if (result == 0)
         result = settle(d, &addresses, before, e);
     if (before)

@@ -87,28 +87,31 @@ int payload_plan_init(const struct oci_config *c, const struct oci_process *proc
         .preserve_fds = preserve_fds,
         .terminal_fd = -1,
         .notify_fd = -1,
+        .lsm = { .proc_fd = -1 },
         .parent_fd = -1,
     };
     out->has_userns = c->namespaces[OCI_NS_USER].is_wanted;
     if (listen_fds)
         (void)snprintf(out->listen_fds, sizeof(out->listen_fds), "LISTEN_FDS=%u", listen_fds);
-    for (size_t i = 0; i < c->annotations.count; i++)
+    for (size_t i = 0; i < c->annotations.count; i++) {
         if (str_eq(c->annotations.items[i].key, "run.svc.init"))
             out->is_init_wanted = str_eq(c->annotations.items[i].value, "1");
+        if (str_eq(c->annotations.items[i].key, "run.oci.keep_original_groups"))
+            out->keeps_groups = str_eq(c->annotations.items[i].value, "1");
+    }
+    if (out->keeps_groups && process->user.additional_gid_count)
+        return err_input(e, "process.user.additionalGids: not with run.oci.keep_original_groups");
     if (process->env.count > PAYLOAD_ENV_MAX - PAYLOAD_ENV_OURS)
         return err_input(e, "process.env: more than %d variables",
                          PAYLOAD_ENV_MAX - PAYLOAD_ENV_OURS);
-    if (process->apparmor_profile && process->apparmor_profile[0] &&
-        !str_eq(process->apparmor_profile, "unconfined"))
-        return err_host(e, "process.apparmorProfile is not supported by this runtime yet");
-    if (process->selinux_label && process->selinux_label[0])
-        return err_host(e, "process.selinuxLabel is not supported by this runtime yet");
     if (caps_plan_init(&process->capabilities, out->has_userns, &out->caps, e) < 0 ||
         rlimits_plan_init(process->rlimits, process->rlimit_count, &out->rlimits, e) < 0 ||
         scheduling_plan_init(process, &out->scheduling, e) < 0 ||
         memory_policy_plan_init(c, &out->memory_policy, e) < 0 ||
         plan_personality(c, &out->personality, e) < 0 ||
-        seccomp_plan_init(&c->seccomp, &out->seccomp, e) < 0)
+        landlock_plan_new(c, process, &out->landlock, e) < 0 ||
+        seccomp_plan_init(&c->seccomp, &out->seccomp, e) < 0 ||
+        lsm_plan_init(process, &out->lsm, e) < 0)
         return -1;
     warn_of_capabilities(&out->caps);
     return 0;
@@ -117,6 +120,8 @@ int payload_plan_init(const struct oci_config *c, const struct oci_process *proc
 void payload_done(struct payload *p)
 {
     seccomp_plan_done(&p->seccomp);
+    lsm_plan_done(&p->lsm);
+    landlock_plan_free(p->landlock);
 }
 
 void payload_give_streams(const struct oci_config *c, const struct oci_process *process)
@@ -228,7 +233,8 @@ static int set_ids(const struct payload *p, struct err *e)
     /* Raw system calls: glibc's wrappers signal other threads, of which there are none. A user
      * namespace whose setgroups is "deny" (user_namespaces(7)) keeps the groups that it was made
      * with, which lend no rights in here: nothing that was asked for is missing. */
-    if (syscall(SYS_setgroups, u->additional_gid_count, u->additional_gids) < 0 &&
+    if (!p->keeps_groups &&
+        syscall(SYS_setgroups, u->additional_gid_count, u->additional_gids) < 0 &&
         (errno != EPERM || u->additional_gid_count || !p->has_userns))
         return err_sys(e, errno, "process.user: set %zu groups", u->additional_gid_count);
     if (syscall(SYS_setresgid, u->gid, u->gid, u->gid) < 0)
@@ -270,6 +276,10 @@ static int install_filter(const struct payload *p, struct err *e)
 static int confine(const struct payload *p, struct err *e)
 {
     const struct oci_process *process = p->process;
+    auto_fd int ruleset = -1;
+    /* Its paths are opened with the rights that we still have. */
+    if (landlock_open(p->landlock, &ruleset, e) < 0)
+        return -1;
     if (!process->no_new_privileges && install_filter(p, e) < 0)
         return -1;
     if (caps_apply_bounding(&p->caps, e) < 0 || set_ids(p, e) < 0 ||
@@ -277,6 +287,8 @@ static int confine(const struct payload *p, struct err *e)
         return -1;
     if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return err_sys(e, errno, "set no_new_privs");
+    if (landlock_enforce(ruleset, e) < 0)
+        return -1;
     /* The change of ids gave it the value of fs.suid_dumpable, which may be 1 (proc(5)). */
     return prctl(PR_SET_DUMPABLE, 0) < 0 ? err_sys(e, errno, "stay hidden until execve") : 0;
 }
@@ -350,5 +362,7 @@ int payload_exec(struct payload *p, struct err *e)
            (char *const *)(uintptr_t)env);
     int errnum = errno;
     (void)err_sys(e, errnum, "exec: \"%s\"", p->path);
+    if (errnum == EACCES && p->landlock)
+        err_hint(e, "run.svc.landlock must allow x for it, its interpreter and its libraries");
     return -1;
 }

@@ -9,6 +9,8 @@
  * no_new_privs last, so that the filter needs to allow nothing but execve. */
 #include "runtime/base/limits.h"
 #include "runtime/caps.h"
+#include "runtime/landlock.h"
+#include "runtime/lsm.h"
 #include "runtime/memory_policy.h"
 #include "runtime/rlimits.h"
 #include "runtime/scheduling.h"
@@ -24,12 +26,15 @@ struct payload {
     struct caps_plan caps;
     struct rlimits_plan rlimits;
     struct seccomp_plan seccomp;
+    struct lsm_plan lsm; /* applied before payload_find, where the root is built */
+    struct landlock_plan *landlock;
     struct scheduling_plan scheduling;
     struct memory_policy_plan memory_policy;
     long personality;      /* -1: as it is */
     unsigned preserve_fds; /* 3 … 3+N-1 stay open */
     bool has_userns;
     bool is_init_wanted; /* pid 1 is ours, the program its child */
+    bool keeps_groups;   /* those of who called us (podman run --group-add keep-groups) */
     int terminal_fd;     /* slave; -1: none */
     int notify_fd;       /* to the runtime process that waits for the program (seccomp_notify.h) */
     int parent_fd;       /* hangs up when the parent dies, and so does the program; -1: it stays */

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "runtime/base/str.h"
 #include "runtime/caps.h"
@@ -49,11 +51,17 @@ static int unknown_type(const char *type, size_t index, struct err *e)
     return -1;
 }
 
+/* prlimit(2) itself: the C libraries disagree about the type of a resource. PID 0: this process. */
+static int limit(pid_t pid, int resource, const struct rlimit *new, struct rlimit *old)
+{
+    return (int)syscall(SYS_prlimit64, pid, resource, new, old);
+}
+
 /* Fits the wanted limit to what the kernel will let us set (setrlimit(2) ERRORS, EPERM). */
 static int fit(struct rlimits_item *item, bool can_raise, struct err *e)
 {
     struct rlimit now;
-    if (getrlimit(item->resource, &now) < 0)
+    if (limit(0, item->resource, NULL, &now) < 0)
         return err_sys(e, errno, "read %s", names[item->resource]);
     if (item->wanted_hard <= now.rlim_max)
         return 0;
@@ -105,10 +113,10 @@ int rlimits_raise(const struct rlimits_plan *p, pid_t pid, struct err *e)
         if (!item->is_raise)
             continue;
         struct rlimit now;
-        if (prlimit(pid, item->resource, NULL, &now) < 0)
+        if (limit(pid, item->resource, NULL, &now) < 0)
             return err_sys(e, errno, "read %s of process %d", names[item->resource], pid);
         now.rlim_max = item->value.rlim_max;
-        if (prlimit(pid, item->resource, &now, NULL) < 0)
+        if (limit(pid, item->resource, &now, NULL) < 0)
             return err_sys(e, errno, "raise %s to %llu", names[item->resource],
                            (unsigned long long)now.rlim_max);
     }
@@ -119,7 +127,7 @@ int rlimits_apply(const struct rlimits_plan *p, struct err *e)
 {
     for (size_t i = 0; i < p->count; i++) {
         const struct rlimits_item *item = &p->items[i];
-        if (setrlimit(item->resource, &item->value) < 0)
+        if (limit(0, item->resource, &item->value, NULL) < 0)
             return err_sys(e, errno, "set %s to %llu:%llu", names[item->resource],
                            (unsigned long long)item->value.rlim_cur,
                            (unsigned long long)item->value.rlim_max);

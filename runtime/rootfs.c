@@ -125,6 +125,23 @@ int rootfs_make(int root_fd, const char *path, bool is_dir, struct err *e)
     return -1;
 }
 
+int rootfs_make_unlinked(int root_fd, const char *path, struct err *e)
+{
+    const uint64_t resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS;
+    int fd = fd_open_beneath(root_fd, relative(path), O_PATH | O_DIRECTORY, 0, resolve);
+    if (fd < 0 && errno == ENOENT) {
+        auto_fd int made = rootfs_make(root_fd, path, true, e);
+        if (made < 0)
+            return -1;
+        fd = fd_open_beneath(root_fd, relative(path), O_PATH | O_DIRECTORY, 0, resolve);
+    }
+    if (fd < 0 && errno != ELOOP && errno != ENOTDIR)
+        return err_sys(e, errno, "open %s in the root file system", path);
+    if (fd < 0)
+        return err_host(e, "%s is not a directory in the root file system", path);
+    return fd;
+}
+
 const char *rootfs_cursor_name(const struct rootfs_cursor *c, const char *path)
 {
     if (c->dir_fd < 0 || strncmp(path, c->path, c->len) != 0 || path[c->len] != '/')

@@ -12,6 +12,9 @@ must_check int rootfs_open(int root_fd, const char *path, int flags);
 /* The same, after making what is missing: directories up to it, and itself as a directory or an
  * empty file. A link that leads to nothing is followed, inside of the root, and its target made. */
 must_check int rootfs_make(int root_fd, const char *path, bool is_dir, struct err *e);
+/* A directory that no link leads to, made when it is not there: for /proc, /sys and /dev, where a
+ * link of the image would redirect what is written there later (CVE-2019-19921, 2023-27561). */
+must_check int rootfs_make_unlinked(int root_fd, const char *path, struct err *e);
 /* Attaches the detached mount MOUNT_FD on TARGET_FD. */
 must_check int rootfs_attach(int mount_fd, int target_fd, const char *what, struct err *e);
 /* Makes the root of NEW_ROOT_FD's mount the root of this mount namespace and leaves the old one. */

@@ -1,11 +1,23 @@
 /* `run`: create, start, wait, delete. The exit code is the program's, 128 + signal when one ended
  * it. */
+#include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "runtime/base/fd.h"
 #include "runtime/create_options.h"
 #include "runtime/foreground.h"
+#include "runtime/oom.h"
 #include "runtime/verbs.h"
+
+/* 137 alone does not say who killed it, and after the delete nobody can tell any more. */
+static void tell_oom(const struct container *c, int code)
+{
+    char words[80];
+    if (code == 128 + SIGKILL && oom_has_ended(c))
+        (void)dprintf(STDERR_FILENO, "svc-runtime: container \"%s\" was killed: %s\n", c->id,
+                      oom_words(c, words, sizeof(words)));
+}
 
 static int wait_for_end(const struct runtime *rt, const struct create_options *o,
                         struct container *c, int pidfd, int master_fd, int started_fd,
@@ -18,6 +30,8 @@ static int wait_for_end(const struct runtime *rt, const struct create_options *o
         (void)!launch_delete(rt, c, &ignored); /* nobody would look after it any more */
         return -1;
     }
+    if (!o->detach)
+        tell_oom(c, code);
     if (!o->detach && !o->keep && launch_delete(rt, c, e) < 0)
         return -1;
     return code;

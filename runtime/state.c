@@ -1,6 +1,7 @@
 /* `state`: prints the state of a container (runtime.md §State). */
 #include <stdio.h>
 
+#include "runtime/oom.h"
 #include "runtime/options.h"
 #include "runtime/verbs.h"
 
@@ -22,7 +23,10 @@ int verb_state(const struct runtime *rt, int argc, char **argv, struct err *e)
     struct json_writer w;
     buf_init(&text, STATE_TEXT_MAX);
     json_writer_init(&w, &text, 2);
-    oci_state_write(&w, &c.state, container_status_name(container_status(&c)));
+    enum container_status status = container_status(&c);
+    if (status == CONTAINER_STOPPED && oom_has_ended(&c))
+        c.state.exit_cause = "oom";
+    oci_state_write(&w, &c.state, container_status_name(status));
     (void)fwrite(text.data, 1, text.len, stdout);
     (void)putchar('\n');
     container_done(&c);

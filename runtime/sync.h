@@ -20,9 +20,10 @@
  * side receives what it expects next, or fails; end of file means that the other side died.
  * `exec` has SYNC_PREPARED, when its child's hard limits are raised, and SYNC_FAILED; end of file
  * is success there, as after the SYNC_RECORDED of `run`.
- * The start socket (start.sock in the container's state directory) is the same: `start` connects and
- * waits: end of file is success (the fd is close-on-exec), SYNC_FAILED the reason why the program
- * could not be executed.
+ * The start socket (start.sock in the container's state directory) is the same: `start` connects
+ * and waits: end of file is success (the fd is close-on-exec), SYNC_FAILED the reason why the
+ * program could not be executed.
+ *
  * Before the program begins, a filter that notifies is handed out (seccomp_notify.h):
  *     ◀── SYNC_LISTENER (fd) ────────────── SYNC_DELIVERED ───▶ */
 #include "runtime/base/err.h"
@@ -54,6 +55,6 @@ void sync_send_failure(int sock, const struct err *cause);
 /* Waits for EXPECTED. SYNC_FAILED gives the peer's err. FDS gets those that came, which are the
  * caller's then; NULL: none may come. */
 must_check int sync_expect(int sock, enum sync_type expected, struct sync_fds *fds, struct err *e);
-/* After the last message: 0 at the end of file, which is success; 1: SYNC_LISTENER came, its fd is in
- * *LISTENER_FD; SYNC_FAILED gives the peer's err. */
+/* After the last message: 0 at the end of file, which is success; 1: SYNC_LISTENER came, its fd is
+ * in *LISTENER_FD; SYNC_FAILED gives the peer's err. */
 must_check int sync_expect_exec(int sock, int *listener_fd, struct err *e);

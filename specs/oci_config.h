@@ -143,7 +143,8 @@ struct oci_device_rule {
 
 struct oci_throttle {
     int64_t major, minor;
-    uint64_t rate;
+    uint64_t rate;        /* or weight; 0: none */
+    uint64_t leaf_weight; /* of weightDevice */
 };
 struct oci_throttles {
     struct oci_throttle *items;
@@ -189,6 +190,11 @@ struct oci_resources {
         struct oci_i64 class_id;
         struct oci_pairs priorities;
     } network;
+    struct {
+        const char *device;
+        struct oci_i64 hca_handles, hca_objects;
+    } * rdma;
+    size_t rdma_count;
     struct oci_pairs unified; /* cgroup v2 file name → content */
 };
 

@@ -170,6 +170,7 @@ static int read_cpu(const struct oci_reader *resources, struct oci_resources *ou
 static int read_throttles(const struct oci_reader *io, const char *key, const char *rate,
                           struct oci_throttles *out)
 {
+    static const char *const numbers[] = { "major", "minor" };
     const struct json *array;
     if (oci_read_array(io, key, &array) < 0)
         return -1;
@@ -182,6 +183,11 @@ static int read_throttles(const struct oci_reader *io, const char *key, const ch
             oci_read_i64(&r, "minor", 0, UINT32_MAX, &t->minor) < 0 ||
             oci_read_u64(&r, rate, &t->rate) < 0)
             return -1;
+        if (str_eq(rate, "weight") && oci_read_u64(&r, "leafWeight", &t->leaf_weight) < 0)
+            return -1;
+        for (size_t n = 0; n < ARRAY_LEN(numbers); n++)
+            if (!json_find(r.obj, numbers[n]))
+                return oci_bad(&r, numbers[n], NULL, "is missing");
     }
     return 0;
 }
@@ -245,12 +251,30 @@ static int read_network(const struct oci_reader *resources, struct oci_resources
     return 0;
 }
 
+static int read_rdma(const struct oci_reader *resources, struct oci_resources *out)
+{
+    struct oci_reader r;
+    if (oci_enter(resources, "rdma", &r) < 0)
+        return -1;
+    size_t count = r.obj ? r.obj->item_count : 0;
+    out->rdma = arena_alloc(r.arena, (count + 1) * sizeof(*out->rdma));
+    out->rdma_count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct oci_reader device;
+        out->rdma[i].device = r.obj->items[i]->key;
+        if (oci_enter(&r, out->rdma[i].device, &device) < 0 ||
+            oci_read_optional(&device, "hcaHandles", &out->rdma[i].hca_handles) < 0 ||
+            oci_read_optional(&device, "hcaObjects", &out->rdma[i].hca_objects) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 int oci_read_resources(const struct oci_reader *r, struct oci_resources *out)
 {
-    static const char *const refused[] = { "rdma" };
     struct oci_reader pids;
-    if (oci_refuse(r, refused, ARRAY_LEN(refused)) < 0 || read_device_rules(r, out) < 0 ||
-        read_memory(r, out) < 0 || read_cpu(r, out) < 0 || oci_enter(r, "pids", &pids) < 0 ||
+    if (read_device_rules(r, out) < 0 || read_rdma(r, out) < 0 || read_memory(r, out) < 0 ||
+        read_cpu(r, out) < 0 || oci_enter(r, "pids", &pids) < 0 ||
         oci_read_optional(&pids, "limit", &out->pids_limit) < 0 || read_block_io(r, out) < 0 ||
         read_hugepages(r, out) < 0 || read_network(r, out) < 0)
         return -1;
@@ -442,6 +466,16 @@ static int check_linux(const struct oci_reader *r, const struct oci_config *c)
     return oci_refuse(r, refused, ARRAY_LEN(refused));
 }
 
+/* Since 1.3.0 a pids.limit of 0 is a limit (config-linux.md §PIDs). Before, the field was a plain
+ * number whose zero meant that nothing was asked for, and podman 4 writes it for "unlimited". */
+static void forget_old_zero(struct oci_config *c)
+{
+    bool is_old = c->oci_version[0] == '1' && c->oci_version[1] == '.' &&
+                  c->oci_version[2] >= '0' && c->oci_version[2] < '3' && c->oci_version[3] == '.';
+    if (is_old && c->resources.pids_limit.value == 0)
+        c->resources.pids_limit.is_set = false;
+}
+
 int oci_read_linux(const struct oci_reader *top, struct oci_config *out)
 {
     struct oci_reader r, resources;
@@ -459,5 +493,6 @@ int oci_read_linux(const struct oci_reader *top, struct oci_config *out)
         oci_read_string(&r, "mountLabel", &out->mount_label) < 0 ||
         read_memory_policy(&r, out) < 0 || read_net_devices(&r, out) < 0)
         return -1;
+    forget_old_zero(out);
     return check_linux(&r, out);
 }

@@ -48,6 +48,8 @@ void oci_state_put(struct json_writer *w, const char *key, const struct oci_stat
     write_common(w, s, str_eq(status, "stopped") ? 0 : s->pid);
     json_put_string(w, "status", status);
     json_put_string(w, "owner", s->owner_uid == 0 ? "root" : "");
+    if (s->exit_cause)
+        json_put_string(w, "exitCause", s->exit_cause); /* ours: others have no such member */
     json_end_object(w);
 }
 

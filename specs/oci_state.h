@@ -17,6 +17,7 @@ struct oci_state {
     const char *cgroup;  /* cgroup_to_string */
     struct oci_pairs annotations;
     uint32_t owner_uid;
+    const char *exit_cause; /* of a stopped container: "oom"; NULL: not known. Never saved */
     bool has_later_hooks; /* poststart or poststop: `start` and `delete` need the config */
     const char *config;   /* the text of config.json: the bundle may change or go */
     size_t config_len;

@@ -5,7 +5,9 @@ random order, so that all see the same machine. crun refuses hybrid cgroups with
 this machine has them, everything runs in a private mount namespace that shows plain v1 (an empty tmpfs over
 `unified`), so that all get the same view.
 
-bench.py [start] [exec] [together] [stack] [--rounds N]; without names all of them.
+bench.py [start] [lifecycle] [exec] [together] [stack] [--rounds N]; without names all of them.
+
+BENCH_PEERS adds contenders that are crun by their command line: BENCH_PEERS="crun-new=/path/to/crun other=/path".
 """
 import argparse
 import contextlib
@@ -128,6 +130,11 @@ class Bench:
             path = shutil.which(name)
             if path:
                 self.runtimes[name] = [path, "--root", os.path.join(scratch, f"state-{name}"), *more]
+        for word in self.here.get("BENCH_PEERS", "").split():
+            name, _, path = word.partition("=")
+            if not os.access(path, os.X_OK) or name in self.runtimes:
+                sys.exit(f"BENCH_PEERS: {word}: wants NAME=PROGRAM, each name once")
+            self.runtimes[name] = [os.path.abspath(path), "--root", os.path.join(scratch, f"state-{name}"), "--cgroup-manager=cgroupfs"]
 
     def name(self):
         self.serial += 1
@@ -142,10 +149,12 @@ class Bench:
 
     def stopwatch(self, argv):
         """(ms, CPU ms, peak KiB) of one run."""
-        done = subprocess.run([self.here["STOPWATCH"], *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
-        fields = done.stdout.split()
-        if len(fields) != 4 or fields[3] != "0":
-            raise RuntimeError(f"{' '.join(argv)}: {done.stdout} {done.stderr}")
+        with open(os.path.join(self.scratch, "stderr"), "w+") as log:  # no pipe: a created container would keep it open
+            done = subprocess.run([self.here["STOPWATCH"], *argv], stdout=subprocess.PIPE, stderr=log, text=True, check=False)
+            fields = done.stdout.split()
+            if len(fields) != 4 or fields[3] != "0":
+                log.seek(0)
+                raise RuntimeError(f"{' '.join(argv)[:200]}: {done.stdout} {log.read()}")
         return int(fields[0]) / 1e6, int(fields[1]) / 1e3, int(fields[2])
 
     def floor(self, userns):
@@ -216,6 +225,46 @@ def bench_start(bench):
         print_table(f"`run /bin/true`, {title}", pairs(contenders, bench.rounds, measure))
 
 
+def wait_for_end(pid):
+    """A container that was made by `create` is nobody's child here: until it is a zombie, or gone."""
+    def is_over():
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                return file.read().rpartition(")")[2].split()[0] in "ZX"
+        except OSError:
+            return True
+
+    wait_for(is_over, 10, "the end of the container")
+
+
+def bench_lifecycle(bench):
+    """As podman and containerd do it: three processes, their times added; the program's own is not in it."""
+    parts = {name: [] for name in ("create", "start", "delete")}
+    contenders = {}
+    for name, argv in bench.runtimes.items():
+        contenders[name] = (name, argv, bench.bundle(f"{name}-lifecycle", f"/svc-bench-{os.getpid()}-{name}-life"))
+    kept = {name: {part: [] for part in parts} for name in contenders}
+
+    def measure(contender):
+        name, argv, bundle = contender
+        container, pid_file = bench.name(), os.path.join(bundle, "pid")
+        taken = {"create": bench.stopwatch([*argv, "create", "--bundle", bundle, "--pid-file", pid_file, container])}
+        with open(pid_file) as file:
+            pid = int(file.read())
+        taken["start"] = bench.stopwatch([*argv, "start", container])
+        wait_for_end(pid)
+        taken["delete"] = bench.stopwatch([*argv, "delete", container])
+        for part, sample in taken.items():
+            kept[name][part].append(sample[0])
+        return (sum(t[0] for t in taken.values()), sum(t[1] for t in taken.values()), max(t[2] for t in taken.values()))
+
+    print_table("`create`, `start`, `delete` of /bin/true, three processes", pairs(contenders, bench.rounds, measure))
+    print("\n| of these | create | start | delete |\n|---|---:|---:|---:|")
+    for name, times in kept.items():
+        if times["delete"]:
+            print(f"| {name} | " + " | ".join(f"{statistics.median(times[part]):.2f}" for part in parts) + " |")
+
+
 def bench_exec(bench):
     running = {}
     try:
@@ -237,21 +286,20 @@ def bench_exec(bench):
 
 
 def bench_together(bench, count=50):
-    print(f"\n| {count} × `run /bin/true` at once | ms until the last one ended |\n|---|---:|")
+    """Started by the stopwatch, which needs a tenth of Python's time for that."""
+    contenders = {}
     for name, argv in bench.runtimes.items():
-        times = []
-        for _ in range(3):
-            bundles = []
-            for index in range(count):
-                bundles.append(bench.bundle(f"{name}-together-{index}", f"/svc-bench-{os.getpid()}-{name}-{index}"))
-            began = time.perf_counter()
-            started = [subprocess.Popen([*argv, "run", "--bundle", bundle, bench.name()], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for bundle in bundles]
-            failed = sum(one.wait() != 0 for one in started)
-            times.append((time.perf_counter() - began) * 1000)
-            for one in started:
-                one.stderr.close()
-        print(f"| {name}{f' ({failed} failed)' if failed else ''} | {statistics.median(times):.0f} |")
+        contenders[name] = (argv, [bench.bundle(f"{name}-together-{index}", f"/svc-bench-{os.getpid()}-{name}-{index}")
+                                   for index in range(count)])
+
+    def measure(contender):
+        argv, bundles = contender
+        words = []
+        for bundle in bundles:
+            words += [*([":::"] if words else []), *argv, "run", "--bundle", bundle, bench.name()]
+        return bench.stopwatch(words)
+
+    print_table(f"{count} × `run /bin/true` at once, until the last one ended", pairs(contenders, max(5, bench.rounds // 6), measure))
 
 
 # --- a whole stack --------------------------------------------------------------------------------
@@ -306,7 +354,7 @@ def bench_stack(_, rounds=3):
           f"(median of {rounds}).")
 
 
-PARTS = {"start": bench_start, "exec": bench_exec, "together": bench_together, "stack": bench_stack}
+PARTS = {"start": bench_start, "lifecycle": bench_lifecycle, "exec": bench_exec, "together": bench_together, "stack": bench_stack}
 
 
 def main():

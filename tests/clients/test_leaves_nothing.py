@@ -4,8 +4,10 @@ import os
 import pytest
 
 from engines import IMAGE
+from waiting import wait_for
 
 pytestmark = pytest.mark.alone
+KEPT = [f"{top}/{name}" for top in ("/etc", "/opt", "/run", "/var/lib") for name in ("containers", "containerd", "docker", "cni")]
 
 
 def podman_commands(client):
@@ -29,15 +31,22 @@ COMMANDS = {"podman": podman_commands, "containerd": ctr_commands, "docker": doc
 
 @pytest.mark.parametrize("engine", COMMANDS)
 def test_the_machine_is_as_before(engine, host_state, new_engine):
+    before = changes()
     client = new_engine(engine)
     COMMANDS[engine](client)
     # Its processes and cgroups are to be seen, the rest is in namespaces of its own.
-    assert elsewhere(host_state) == {}
+    wait_for(lambda: elsewhere(host_state) == {}, what="nothing of a running engine on the machine")
     assert client.world.processes()
     client.world.close()
-    assert elsewhere(host_state) == {}
+    wait_for(lambda: elsewhere(host_state) == {}, what="nothing left on the machine")
+    assert changes() == before
     # A cgroup with a process in it could not have been removed.
     assert not [path for path in client.world.cgroups if os.path.exists(path)]
+
+
+def changes():
+    """{path: time of its last change} of where the engines keep their things by default."""
+    return {path: os.stat(path).st_ctime_ns for path in KEPT if os.path.exists(path)}
 
 
 def elsewhere(state):

@@ -76,6 +76,12 @@ def test_a_limit_is_seen_from_inside(podman, what, own):
     assert podman.output("--cgroupns", own, *options, IMAGE, "cat", LIMITS[podman.view][what]) == expected
 
 
+@pytest.mark.parametrize("limit", ["0", "-1"])
+def test_an_unlimited_number_of_processes(podman, limit):
+    """podman writes pids.limit 0 for both."""
+    assert podman.output("--pids-limit", limit, IMAGE, "sh", "-c", "true | true && (echo forked)") == "forked"
+
+
 def test_no_cgroup_at_all(podman):
     name = podman.name()
     out = podman.ok("run", "--rm", "--name", name, "--network", "none", "--cgroups", "disabled", IMAGE, "sh", "-c",

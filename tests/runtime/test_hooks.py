@@ -99,7 +99,7 @@ def test_the_pid_of_a_state_is_as_the_hook_sees_it(either):
         with open(files[kind]) as file:
             states[kind] = json.loads(file.read())
     assert {kind: (state["pid"], state["status"]) for kind, state in states.items()} == {
-        "prestart": (pid, "creating"), "createRuntime": (pid, "creating"), "createContainer": (1, "creating"),
+        "prestart": (pid, "created"), "createRuntime": (pid, "creating"), "createContainer": (1, "creating"),
         "startContainer": (1, "created"), "poststart": (pid, "running"), "poststop": (0, "stopped")}
 
 

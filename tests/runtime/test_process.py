@@ -69,6 +69,13 @@ def test_a_working_directory_that_is_missing_is_made(container):
     assert container.shell("pwd").output() == "/made\n"
 
 
+def test_a_working_directory_is_made_in_a_read_only_root(either):
+    either.config["root"]["readonly"] = True
+    either.config["process"]["cwd"] = "/made"
+    os.chmod(either.rootfs, 0o777)  # root of a user namespace is nobody here
+    assert either.shell("pwd; touch /made/x 2>&1; true").output().splitlines()[0] == "/made"
+
+
 @pytest.mark.parametrize("cwd, reason", [("/etc/passwd", "not a directory"), ("/loop", "too many levels of symbolic links"),
                                          ("/loop/inner", "too many levels of symbolic links"),
                                          ("/no/such", "no such file or directory"), ("/closed", "permission denied")])

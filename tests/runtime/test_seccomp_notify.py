@@ -111,9 +111,10 @@ def test_exec_has_a_listener_of_its_own(either, scratch):
     agent.close()
 
 
-def test_a_long_state_comes_whole(container, scratch):
+def test_a_long_state_comes_whole(container, scratch, wait_for):
     agent = Agent(scratch)
     notify(container, agent.path, ["mkdir"], "x" * 500_000).output()
+    wait_for(lambda: agent.messages, what="the agent to have read it all")  # the program does not need it
     assert agent.messages[0][0]["metadata"] == "x" * 500_000
     agent.close()
 

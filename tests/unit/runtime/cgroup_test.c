@@ -69,16 +69,20 @@ static void test_controllers(void **state)
     assert_int_equal(cgroup_controllers_parse("cpuset cpu io memory hugetlb pids rdma misc\n", 2),
                      CGROUP_BIT(CGROUP_CPUSET) | CGROUP_BIT(CGROUP_CPU) | CGROUP_BIT(CGROUP_BLKIO) |
                          CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_HUGETLB) |
-                         CGROUP_BIT(CGROUP_PIDS));
+                         CGROUP_BIT(CGROUP_PIDS) | CGROUP_BIT(CGROUP_RDMA) |
+                         CGROUP_BIT(CGROUP_MISC));
     assert_int_equal(cgroup_controllers_parse("blkio,io", 1), CGROUP_BIT(CGROUP_BLKIO));
 }
 
 /* ---- limits ---- */
 
-static const unsigned all_v1[CGROUP_CONTROLLER_COUNT_] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+static const unsigned all_v1[CGROUP_CONTROLLER_COUNT_] = {
+    1, 1, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1
+};
+static struct cgroup_present present = { .memory_max = UINT64_MAX };
 static const unsigned all_v2[CGROUP_CONTROLLER_COUNT_] = {
-    [CGROUP_BLKIO] = 2,   [CGROUP_CPU] = 2,    [CGROUP_CPUSET] = 2,
-    [CGROUP_HUGETLB] = 2, [CGROUP_MEMORY] = 2, [CGROUP_PIDS] = 2,
+    [CGROUP_BLKIO] = 2,  [CGROUP_CPU] = 2,  [CGROUP_CPUSET] = 2, [CGROUP_HUGETLB] = 2,
+    [CGROUP_MEMORY] = 2, [CGROUP_PIDS] = 2, [CGROUP_RDMA] = 2,
 };
 
 /* "file=value; file=value" of the plan, or the error's line. */
@@ -87,7 +91,7 @@ static const char *planned(const struct oci_resources *res, const unsigned *vers
     static char line[2048];
     struct cgroup_writes w;
     struct err e = { 0 };
-    if (cgroup_limits_plan(res, versions, &w, &e) < 0) {
+    if (cgroup_limits_plan(res, versions, &present, &w, &e) < 0) {
         (void)snprintf(line, sizeof(line), "%s: %s", err_kind_name(e.kind), e.what);
         return line;
     }
@@ -126,6 +130,25 @@ static void test_memory_limits(void **state)
     assert_string_equal(planned(&r, all_v2),
                         "input: linux.resources.memory.swap: without memory.limit it cannot be "
                         "told how much of it is swap");
+    present.memory_max = 2;
+    assert_string_equal(planned(&r, all_v2), "memory.low=max; memory.swap.max=3");
+    present.memory_max = 6;
+    assert_string_equal(planned(&r, all_v2),
+                        "input: linux.resources.memory.swap: 5 is memory and swap together, less "
+                        "than the limit of memory in force, 6");
+    present.memory_max = UINT64_MAX;
+    r = (struct oci_resources){ .memory.limit = N(-1) };
+    assert_string_equal(planned(&r, all_v1),
+                        "memory.limit_in_bytes=-1; memory.memsw.limit_in_bytes=-1");
+    assert_string_equal(planned(&r, all_v2), "memory.max=max; memory.swap.max=max");
+    r = (struct oci_resources){ .memory = { .limit = N(0), .swap = N(0), .kernel = N(1) } };
+    assert_string_equal(planned(&r, all_v1), "");
+    assert_string_equal(planned(&r, all_v2), "memory.swap.max=0");
+    r = (struct oci_resources){ .memory.swappiness = N(-1) };
+    assert_string_equal(planned(&r, all_v2), "");
+    r = (struct oci_resources){ .memory.swappiness = N(101) };
+    assert_string_equal(planned(&r, all_v1),
+                        "input: linux.resources.memory.swappiness: 101 is not between 0 and 100");
     r = (struct oci_resources){ .memory.swappiness = N(10) };
     assert_string_equal(planned(&r, all_v1), "memory.swappiness=10");
     assert_string_equal(planned(&r, all_v2),
@@ -147,6 +170,8 @@ static void test_cpu_limits(void **state)
     assert_string_equal(planned(&r, all_v2), "cpu.weight=100; cpu.max=50000 100000");
     r.cpu.quota = N(-1);
     assert_string_equal(planned(&r, all_v2), "cpu.weight=100; cpu.max=max 100000");
+    r = (struct oci_resources){ .cpu = { .quota = N(0), .period = N(0), .shares = N(0) } };
+    assert_string_equal(planned(&r, all_v1), "");
     r = (struct oci_resources){ .cpu = { .cpus = "0-1", .mems = "0" } };
     assert_string_equal(planned(&r, all_v2), "cpuset.cpus=0-1; cpuset.mems=0");
     r = (struct oci_resources){ .cpu.realtime_runtime = N(1) };
@@ -170,13 +195,15 @@ static void test_other_limits(void **state)
 {
     (void)state;
     struct oci_resources r = { .pids_limit = N(0) };
+    assert_string_equal(planned(&r, all_v2), "pids.max=1");
+    r.pids_limit = N(-1);
     assert_string_equal(planned(&r, all_v2), "pids.max=max");
     r.pids_limit = N(64);
     assert_string_equal(planned(&r, all_v1), "pids.max=64");
     static const unsigned nothing[CGROUP_CONTROLLER_COUNT_] = { 0 };
     assert_string_equal(planned(&r, nothing),
                         "host: linux.resources.pids.limit: this machine has no pids controller");
-    struct oci_throttle t = { 8, 0, 1000 };
+    struct oci_throttle t = { 8, 0, 1000, 0 };
     r = (struct oci_resources){ .block_io = { .weight = N(500), .read_bps = { &t, 1 } } };
     assert_string_equal(planned(&r, all_v1),
                         "blkio.throttle.read_bps_device=8:0 1000; blkio.weight=500");
@@ -185,11 +212,83 @@ static void test_other_limits(void **state)
     r = (struct oci_resources){ .unified = { &pair, 1 } };
     assert_string_equal(planned(&r, all_v2), "memory.high=1000");
     assert_string_equal(planned(&r, all_v1),
-                        "host: linux.resources.unified[\"memory.high\"]: the memory controller is "
-                        "not on cgroup v2 here");
-    pair.key = "../cgroup.procs";
+                        "host: linux.resources.unified[\"memory.high\"]: the requested cgroup "
+                        "controller `memory` is not available on cgroup v2 here");
+    pair.key = "memory./../x";
     assert_string_equal(planned(&r, all_v2),
-                        "input: linux.resources.unified: \"../cgroup.procs\" is not a file name");
+                        "input: linux.resources.unified[\"memory./../x\"]: must be a file name "
+                        "without any slash");
+    pair.key = "../cgroup.procs";
+    assert_string_equal(
+        planned(&r, all_v2),
+        "input: linux.resources.unified[\"../cgroup.procs\"]: the specified key has "
+        "not the form CONTROLLER.VALUE `../cgroup.procs`");
+    pair.key = "foo.bar";
+    assert_string_equal(
+        planned(&r, all_v2),
+        "host: linux.resources.unified[\"foo.bar\"]: the requested cgroup controller "
+        "`foo` is not available");
+    pair.key = "cgroup.max.depth";
+    assert_string_equal(planned(&r, all_v2), "cgroup.max.depth=1000");
+}
+
+static void test_limits_of_devices(void **state)
+{
+    (void)state;
+    struct oci_throttle t[] = { { 8, 0, 100, 0 }, { 8, 16, 0, 0 } };
+    struct oci_resources r = { .block_io = { .weight_device = { t, 1 } } };
+    assert_string_equal(planned(&r, all_v1), "blkio.weight_device=8:0 100");
+    assert_string_equal(planned(&r, all_v2), "io.weight=8:0 910");
+    t[0].leaf_weight = 20;
+    assert_string_equal(planned(&r, all_v1),
+                        "blkio.weight_device=8:0 100; blkio.leaf_weight_device=8:0 20");
+    assert_string_equal(planned(&r, all_v2),
+                        "host: linux.resources.blockIO.weightDevice.leafWeight: cgroup v2 has no "
+                        "such limit");
+    r = (struct oci_resources){ .block_io = { .write_iops = { t + 1, 1 } } };
+    assert_string_equal(planned(&r, all_v1), "blkio.throttle.write_iops_device=8:16 0");
+    assert_string_equal(planned(&r, all_v2), "io.max=8:16 wiops=max");
+    __typeof__(*r.rdma) card = { "mlx5_1", N(3), { 0 } };
+    r = (struct oci_resources){ .rdma = &card, .rdma_count = 1 };
+    assert_string_equal(planned(&r, all_v2), "rdma.max=mlx5_1 hca_handle=3");
+    card.hca_objects = N(10000);
+    assert_string_equal(planned(&r, all_v1), "rdma.max=mlx5_1 hca_handle=3 hca_object=10000");
+    card.device = "a b";
+    assert_string_equal(planned(&r, all_v1),
+                        "input: linux.resources.rdma[\"a b\"]: is not the name of a device");
+    __typeof__(*r.hugepage_limits) page = { "2MB", 4194304 };
+    r = (struct oci_resources){ .hugepage_limits = &page, .hugepage_limit_count = 1 };
+    assert_string_equal(planned(&r, all_v2),
+                        "hugetlb.2MB.max=4194304; hugetlb.2MB.rsvd.max=4194304");
+}
+
+static void test_what_puts_a_limit_back(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file, *before, *value, *undo;
+    } rows[] = {
+        { "memory.max", "max\n", "1000", "max" },
+        { "cpu.max", "50000 100000\n", "max 50000", "50000 100000" },
+        { "cpuset.cpus", "\n", "0", "\n" },
+        { "memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n", "1", "0" },
+        { "io.max", "8:0 rbps=5 wbps=max\n8:16 rbps=9\n", "8:16 rbps=1", "8:16 rbps=9" },
+        { "io.max", "", "8:0 rbps=1", "8:0 rbps=max wbps=max riops=max wiops=max" },
+        { "io.weight", "default 100\n8:0 7\n", "50", "default 100" },
+        { "io.weight", "default 100\n", "8:0 50", "8:0 default" },
+        { "blkio.throttle.read_bps_device", "", "8:0 50", "8:0 0" },
+        { "blkio.weight", "500\n", "50", "500" },
+        { "memory.stat", "a 1\nb 2\n", "x", NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char to[128];
+        const char *undo =
+            cgroup_undo_text(rows[i].file, rows[i].before, rows[i].value, to, sizeof(to));
+        if (rows[i].undo)
+            assert_string_equal(undo, rows[i].undo);
+        else
+            assert_null(undo);
+    }
 }
 
 /* ---- paths ---- */
@@ -200,12 +299,20 @@ static void test_bad_paths_are_refused(void **state)
     struct cgroup_host host = { .layout = CGROUP_V2 };
     struct oci_resources res = { 0 };
     static const char *const paths[] = { "..", "/a/../../b", "/", "", "a/..", "//." };
+    static const char *const foreign[] = { "system.slice:svc:one", "::one", "a-b.slice:x:y" };
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         struct cgroup *cg = NULL;
         struct err e = { 0 };
         assert_int_equal(cgroup_new(&host, paths[i], &res, &cg, &e), -1);
         assert_int_equal(e.kind, ERR_INPUT);
         assert_null(cg);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(foreign); i++) {
+        struct cgroup *cg = NULL;
+        struct err e = { 0 };
+        assert_int_equal(cgroup_new(&host, foreign[i], &res, &cg, &e), -1);
+        assert_int_equal(e.kind, ERR_HOST);
+        assert_non_null(strstr(e.hint, "native.cgroupdriver=cgroupfs"));
     }
 }
 
@@ -466,6 +573,8 @@ int main(void)
         cmocka_unit_test(test_cpu_limits),
         cmocka_unit_test(test_shares_become_weights),
         cmocka_unit_test(test_other_limits),
+        cmocka_unit_test(test_limits_of_devices),
+        cmocka_unit_test(test_what_puts_a_limit_back),
         cmocka_unit_test(test_bad_paths_are_refused),
         cmocka_unit_test(test_state_strings_are_checked),
         LIVE(test_life),

@@ -50,6 +50,10 @@ static bool run(const struct bpf_insn *insns, size_t count, const struct bpf_cgr
         case BPF_JMP | BPF_JEQ | BPF_K:
             pc += *d == (uint64_t)(int64_t)i->imm ? (size_t)i->off : 0;
             break;
+        case BPF_JMP | BPF_JSET | BPF_K:
+            pc += *d & (uint64_t)(int64_t)i->imm ? (size_t)i->off : 0;
+            break;
+        case BPF_JMP | BPF_JA: pc += (size_t)i->off; break;
         case BPF_JMP | BPF_JNE | BPF_X: pc += *d != s ? (size_t)i->off : 0; break;
         case BPF_JMP | BPF_EXIT: return r[0] != 0;
         default: fail_msg("instruction %#x", i->code);
@@ -155,11 +159,23 @@ static void test_random_lists(void **state)
             assert_int_equal(asks(insns, n, type, major, minor, access), wanted);
             if (!is_flat)
                 continue;
+            struct bpf_insn insns_flat[256];
+            size_t n_flat = 0;
             struct oci_device_rule list[DEVICE_RULES_MAX + 1];
+            assert_int_equal(devices_bpf_build_flat(&flat, insns_flat, 256, &n_flat, &e), 0);
+            assert_int_equal(asks(insns_flat, n_flat, type, major, minor, access), wanted);
+            /* two kinds of access at once: what the other form says */
             list[0] = deny_all;
             list[0].allow = flat.is_default_allow;
             memcpy(list + 1, flat.items, flat.count * sizeof(*list));
             assert_int_equal(means(list, flat.count + 1, type, major, minor, access), wanted);
+            struct bpf_insn insns_list[1024];
+            size_t n_list = 0;
+            assert_int_equal(devices_bpf_build(list, flat.count + 1, insns_list, 1024, &n_list, &e),
+                             0);
+            for (unsigned both = 0; both <= 7; both++)
+                assert_int_equal(asks(insns_flat, n_flat, type, major, minor, both),
+                                 asks(insns_list, n_list, type, major, minor, both));
         }
     }
     assert_true(flat_count > 500);
@@ -177,6 +193,25 @@ static void test_what_v1_cannot_say_is_refused(void **state)
     assert_int_equal(e.kind, ERR_INPUT);
     assert_string_equal(e.what, "linux.resources.devices: cgroup v1 cannot take \"c 1:1 r\" out "
                                 "of \"c 1:* rw\"");
+}
+
+static void test_the_default_program_is_short(void **state)
+{
+    (void)state;
+    struct oci_device_rule all[DEVICE_RULES_MAX];
+    struct device_exceptions flat;
+    struct bpf_insn insns[64];
+    struct err e;
+    size_t count = 0, n = 0;
+    assert_int_equal(device_rules_complete(&deny_all, 1, all, &count, &e), 0);
+    assert_int_equal(device_rules_flatten(all, count, &flat, &e), 0);
+    assert_int_equal(devices_bpf_build_flat(&flat, insns, 64, &n, &e), 0);
+    assert_true(n <= 27);
+    assert_true(asks(insns, n, 'b', 8, 0, M));
+    assert_false(asks(insns, n, 'b', 8, 0, M | R));
+    assert_true(asks(insns, n, 'c', 5, 2, R | W));
+    assert_false(asks(insns, n, 'c', 1, 1, R));
+    assert_int_equal(devices_bpf_build_flat(&flat, insns, 20, &n, &e), -1);
 }
 
 static void test_lines(void **state)
@@ -257,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_default_devices_are_added),
         cmocka_unit_test(test_random_lists),
         cmocka_unit_test(test_what_v1_cannot_say_is_refused),
+        cmocka_unit_test(test_the_default_program_is_short),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_the_kernel_follows_the_program),
     };

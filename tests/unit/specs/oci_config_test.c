@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -245,6 +246,30 @@ static void resources_are_read(void **state)
     arena_done(&a);
 }
 
+static void a_pids_limit_of_zero_depends_on_the_version(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *version, *limit;
+        bool is_set;
+    } rows[] = {
+        { "1.0.2-dev", "0", false }, { "1.2.1", "0", false }, { "1.2.1", "1", true },
+        { "1.2.1", "-1", true },     { "1.3.0", "0", true },  { "1.10.0", "0", true },
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct arena a = { 0 };
+        struct oci_config c = { 0 };
+        char text[256];
+        (void)snprintf(text, sizeof(text),
+                       "{\"ociVersion\":\"%s\",\"root\":{\"path\":\"r\"},"
+                       "\"linux\":{\"resources\":{\"pids\":{\"limit\":%s}}}}",
+                       rows[i].version, rows[i].limit);
+        decoded(&a, text, &c);
+        assert_int_equal(c.resources.pids_limit.is_set, rows[i].is_set);
+        arena_done(&a);
+    }
+}
+
 static void seccomp_is_read(void **state)
 {
     (void)state;
@@ -280,6 +305,33 @@ static void seccomp_is_read(void **state)
 }
 
 /* TEXT goes behind ROOT; PLACE and WORDS must be in the message. */
+static void process_attributes_and_devices(void **state)
+{
+    (void)state;
+    struct arena a = { 0 };
+    struct oci_config c;
+    struct err e;
+    static const char text[] =
+        "{" ROOT ",\"process\":{\"cwd\":\"/\",\"args\":[\"a\"],\"scheduler\":{\"policy\":"
+        "\"SCHED_DEADLINE\",\"runtime\":9223372036854775809,\"deadline\":0},\"ioPriority\":{"
+        "\"class\":\"IOPRIO_CLASS_BE\",\"priority\":7},\"execCPUAffinity\":{\"final\":\"0-1\"}},"
+        "\"linux\":{\"netDevices\":{\"eth0\":{\"name\":\"in%d\"},\"eth1\":{}},"
+        "\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"0\"}}}";
+    struct json *doc;
+    assert_int_equal(json_parse(&a, "config.json", text, sizeof(text) - 1, &doc, &e), 0);
+    assert_int_equal(oci_config_decode(&a, doc, &c, &e), 0);
+    assert_true(c.process.scheduler.runtime_ns == UINT64_C(9223372036854775809));
+    assert_true(c.process.scheduler.has_runtime && c.process.scheduler.has_deadline);
+    assert_int_equal(c.process.io_priority.priority, 7);
+    assert_null(c.process.exec_cpu_affinity.initial);
+    assert_string_equal(c.process.exec_cpu_affinity.final, "0-1");
+    assert_int_equal(c.net_devices.count, 2);
+    assert_string_equal(c.net_devices.items[0].new_name, "in%d");
+    assert_string_equal(c.net_devices.items[1].new_name, "eth1"); /* the same, when not given */
+    assert_string_equal(c.memory_policy.mode, "MPOL_BIND");
+    arena_done(&a);
+}
+
 static void problems_are_named_with_their_place(void **state)
 {
     (void)state;
@@ -301,7 +353,7 @@ static void problems_are_named_with_their_place(void **state)
           "2^64-1" },
         { "\"process\":[]", "process", "must be an object, is array" },
         { "\"mounts\":{}", "mounts", "must be an array" },
-        { "\"mounts\":[{\"destination\":\"x\"}]", "mounts[0].destination", "absolute" },
+        { "\"mounts\":[{\"destination\":\"\"}]", "mounts[0].destination", "missing" },
         { "\"hooks\":{\"poststop\":[{\"path\":\"x\"}]}", "hooks.poststop[0].path", "absolute" },
         { "\"hooks\":{\"poststop\":[{\"path\":\"/x\",\"timeout\":0}]}", "hooks.poststop[0].timeout",
           "from 1" },
@@ -325,10 +377,18 @@ static void problems_are_named_with_their_place(void **state)
         { "\"linux\":{\"cgroupsPath\":\"/a/../b\"}", "linux.cgroupsPath", "\"..\"" },
         { "\"linux\":{\"rootfsPropagation\":\"x\"}", "linux.rootfsPropagation", "unknown" },
         { "\"linux\":{\"intelRdt\":{\"closID\":\"x\"}}", "linux.intelRdt", "not supported" },
-        { "\"linux\":{\"resources\":{\"rdma\":{\"a\":{}}}}", "linux.resources.rdma",
-          "not supported" },
-        { "\"process\":{\"cwd\":\"/\",\"args\":[\"a\"],\"ioPriority\":{\"class\":\"x\"}}",
-          "process.ioPriority", "not supported" },
+        { "\"linux\":{\"resources\":{\"rdma\":{\"a\":1}}}", "linux.resources.rdma.a",
+          "must be an object" },
+        { "\"linux\":{\"resources\":{\"blockIO\":{\"weightDevice\":[{\"major\":8}]}}}",
+          "linux.resources.blockIO.weightDevice[0].minor", "missing" },
+        { "\"process\":{\"cwd\":\"/\",\"args\":[\"a\"],\"ioPriority\":{\"priority\":1}}",
+          "process.ioPriority.class", "missing" },
+        { "\"process\":{\"cwd\":\"/\",\"args\":[\"a\"],\"scheduler\":{\"nice\":1}}",
+          "process.scheduler.policy", "missing" },
+        { "\"linux\":{\"memoryPolicy\":{\"nodes\":\"0\"}}", "linux.memoryPolicy.mode", "missing" },
+        { "\"linux\":{\"netDevices\":{\"eth0\":1}}", "linux.netDevices.eth0", "must be an object" },
+        { "\"linux\":{\"personality\":{\"domain\":\"LINUX\",\"flags\":[\"x\"]}}",
+          "linux.personality.flags", "unknown" },
         { "\"linux\":{\"timeOffsets\":{\"boottime\":{\"nanosecs\":1000000000}}}",
           "linux.timeOffsets.boottime.nanosecs", "999999999" },
         { "\"linux\":{\"seccomp\":{\"defaultAction\":\"X\"}}", "linux.seccomp.defaultAction",
@@ -386,7 +446,9 @@ int main(void)
         cmocka_unit_test(mounts_hooks_and_names_are_read),
         cmocka_unit_test(the_linux_part_is_read),
         cmocka_unit_test(resources_are_read),
+        cmocka_unit_test(a_pids_limit_of_zero_depends_on_the_version),
         cmocka_unit_test(seccomp_is_read),
+        cmocka_unit_test(process_attributes_and_devices),
         cmocka_unit_test(problems_are_named_with_their_place),
         cmocka_unit_test(version_and_root_are_needed),
     };
