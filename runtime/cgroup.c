@@ -83,14 +83,19 @@ static struct cgroup *cgroup_alloc(void)
     return cg;
 }
 
-void cgroup_free(struct cgroup *cg)
+void cgroup_close_dirs(struct cgroup *cg)
 {
-    if (!cg)
-        return;
     for (size_t i = 0; i < cg->count; i++) {
         fd_close(&cg->dirs[i].fd);
         fd_close(&cg->dirs[i].root_fd);
     }
+}
+
+void cgroup_free(struct cgroup *cg)
+{
+    if (!cg)
+        return;
+    cgroup_close_dirs(cg);
     free(cg);
 }
 
@@ -428,6 +433,21 @@ static int dir_reopen(struct cgroup_dir *dir, const char *path, struct err *e)
         return err_sys(e, errno, "open cgroup %s%s", dir->hierarchy.mountpoint, path);
     if (dir->fd >= 0 && dir->hierarchy.version == 2)
         return cgroup_controllers_read(dir->fd, &dir->hierarchy.controllers, e);
+    return 0;
+}
+
+int cgroup_find(const struct cgroup_host *host, const char *path, struct cgroup **out,
+                struct err *e)
+{
+    auto_(cgroup_free) struct cgroup *cg = cgroup_alloc();
+    if (path_normalise(path, cg->path, e) < 0)
+        return -1;
+    for (size_t i = 0; i < host->count; i++) {
+        cg->dirs[cg->count++].hierarchy = host->items[i];
+        if (dir_reopen(&cg->dirs[i], cg->path, e) < 0)
+            return -1;
+    }
+    *out = take_ptr(cg);
     return 0;
 }
 

@@ -106,6 +106,21 @@ static int open_parent(int root_fd, const char *path, const char **name, struct 
     return rootfs_make(root_fd, len ? dir : "/", true, e);
 }
 
+/* By an fd that was looked at: whoever shares the directory could have put a link there since. */
+static int give_node(const struct oci_device *d, int dir, const char *name, dev_t dev,
+                     struct err *e)
+{
+    struct stat st;
+    auto_fd int node = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (node < 0 || fstat(node, &st) < 0)
+        return err_sys(e, errno, "linux.devices: open %s", d->path);
+    if ((st.st_mode & S_IFMT) != type_bits(d->type) || (d->type != 'p' && st.st_rdev != dev))
+        return err_host(e, "linux.devices: %s was replaced while it was made", d->path);
+    if (fchownat(node, "", d->uid, d->gid, AT_EMPTY_PATH) < 0)
+        return err_sys(e, errno, "linux.devices: set the owner of %s", d->path);
+    return 0;
+}
+
 static int make_one(const struct oci_device *d, int fd, int root_fd, struct err *e)
 {
     if (fd >= 0) {
@@ -122,15 +137,12 @@ static int make_one(const struct oci_device *d, int fd, int root_fd, struct err 
             return 0; /* the image brings its own /dev */
         return err_sys(e, errno, "linux.devices: make %s", d->path);
     }
-    /* The umask took bits away; the name was just made and nothing else runs here. */
-    if (fchmodat(dir, name, d->mode, 0) < 0 ||
-        fchownat(dir, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
-        return err_sys(e, errno, "linux.devices: set the owner of %s", d->path);
-    return 0;
+    return d->uid || d->gid ? give_node(d, dir, name, dev, e) : 0;
 }
 
 int devices_make(const struct devices_plan *p, int root_fd, struct err *e)
 {
+    (void)umask(0); /* modes as they are written; the program's is set right before execve */
     for (size_t i = 0; i < p->count; i++)
         if (make_one(&p->items[i], p->fds[i], root_fd, e) < 0)
             return -1;

@@ -54,9 +54,10 @@ static int enter_namespaces(const struct init_plan *p, struct err *e)
 
 static int set_names(const struct oci_config *c, struct err *e)
 {
-    if (c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0)
+    if (c->hostname && c->hostname[0] && sethostname(c->hostname, strlen(c->hostname)) < 0)
         return err_sys(e, errno, "hostname: set \"%s\"", c->hostname);
-    if (c->domainname && setdomainname(c->domainname, strlen(c->domainname)) < 0)
+    if (c->domainname && c->domainname[0] &&
+        setdomainname(c->domainname, strlen(c->domainname)) < 0)
         return err_sys(e, errno, "domainname: set \"%s\"", c->domainname);
     return 0;
 }
@@ -151,6 +152,16 @@ static int build_root(struct init_plan *p, int overlay_fd, struct err *e)
     return finish_root(p, root_fd, e);
 }
 
+/* What was the host's and has been used must not stay open in here (a mount, a cgroup, a namespace
+ * that is kept alive): no name that leads through /proc/self/fd may be a way out, be it of the
+ * working directory, of the program or of a link in the image (CVE-2024-21626), and we may wait for
+ * long. */
+static void close_others(const struct init_plan *p)
+{
+    const int kept[] = { p->sync_fd, p->start_fd, p->payload.terminal_fd };
+    fd_close_others(STDERR_FILENO + 1 + p->payload.preserve_fds, kept, ARRAY_LEN(kept));
+}
+
 static int set_up(struct init_plan *p, struct err *e)
 {
     auto_fd int overlay_fd = -1;
@@ -164,26 +175,9 @@ static int set_up(struct init_plan *p, struct err *e)
         sysctl_apply(p->config, e) < 0 || build_root(p, overlay_fd, e) < 0 ||
         set_personality(p->config, e) < 0)
         return -1;
+    (void)take_fd(&overlay_fd); /* with the others */
+    close_others(p);
     return payload_find(&p->payload, e);
-}
-
-/* We may wait for long: what was the host's and has been used must not stay open in here meanwhile
- * (a mount, a cgroup, a namespace that is kept alive, a way out). */
-static void close_others(const struct init_plan *p)
-{
-    unsigned first = STDERR_FILENO + 1 + p->payload.preserve_fds;
-    for (;;) {
-        const int kept[] = { p->sync_fd, p->start_fd, p->payload.terminal_fd };
-        unsigned next = ~0u;
-        for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-            if (kept[i] >= 0 && (unsigned)kept[i] >= first && (unsigned)kept[i] < next)
-                next = (unsigned)kept[i];
-        if (next > first)
-            (void)syscall(SYS_close_range, first, next == ~0u ? ~0u : next - 1, 0);
-        if (next == ~0u)
-            return;
-        first = next + 1;
-    }
 }
 
 /* Blocks until `start` connects; its connection tells it how it went. */
@@ -206,7 +200,6 @@ _Noreturn void init_main(struct init_plan *p)
         sync_send_failure(p->sync_fd, &e);
         _exit(1);
     }
-    close_others(p);
     (void)prctl(PR_SET_PDEATHSIG, 0); /* from now on we outlive `create` */
     /* A container that nobody knows of could never be deleted: end with the parent until then. */
     if (sync_send(p->sync_fd, SYNC_READY, -1, &e) < 0 ||

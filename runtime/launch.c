@@ -158,12 +158,17 @@ static void keep_own_hierarchies(struct cgroup_host *host, const char *cgroup)
     host->count = kept;
 }
 
+static const char *cgroup_path_of(struct container *c, const struct oci_config *config)
+{
+    return config->cgroups_path && config->cgroups_path[0]
+               ? config->cgroups_path
+               : arena_printf(&c->arena, "/svc-runtime/%s", c->id);
+}
+
 static int make_cgroup(struct launch *l, struct err *e)
 {
     struct container *c = l->container;
-    const char *path = l->config.cgroups_path && l->config.cgroups_path[0]
-                           ? l->config.cgroups_path
-                           : arena_printf(&c->arena, "/svc-runtime/%s", c->id);
+    const char *path = cgroup_path_of(c, &l->config);
     auto_buf struct buf text;
     buf_init(&text, STATE_TEXT_MAX);
     if (cgroup_host_detect(&l->plan.cgroups, e) < 0 ||
@@ -207,6 +212,8 @@ _Noreturn static void child(struct launch *l)
 {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     fd_close(&l->sync_fd); /* else we would never see its end of file */
+    fd_close(&l->container->dir_fd);
+    cgroup_close_dirs(l->cgroup);
     init_main(&l->plan);
 }
 
@@ -496,6 +503,25 @@ static int remove_cgroups(const struct container *c, struct err *e)
     if (container_open_cgroup(c, &cg, e) < 0 || cgroup_signal_all(cg, SIGKILL, e) < 0)
         return -1;
     return cgroup_remove(cg, CGROUP_REMOVE_TIMEOUT_MS, e);
+}
+
+int launch_clean(const struct runtime *rt, struct container *c, bool kills, struct err *e)
+{
+    struct oci_config config = { 0 };
+    struct cgroup_host host;
+    struct err ignored;
+    auto_(cgroup_free) struct cgroup *cg = NULL;
+    c->state.bundle = "";
+    /* Without its copy of the configuration nothing else was made yet. */
+    if (container_load_config(c, &config, &ignored) == 0 && cgroup_host_detect(&host, e) < 0)
+        return -1;
+    if (config.process.is_set) {
+        if (cgroup_find(&host, cgroup_path_of(c, &config), &cg, e) < 0 ||
+            (kills && cgroup_signal_all(cg, SIGKILL, e) < 0) ||
+            cgroup_remove(cg, CGROUP_REMOVE_TIMEOUT_MS, e) < 0)
+            return err_wrap(e, "delete container \"%s\"", c->id);
+    }
+    return container_remove(rt, c, e);
 }
 
 /* Each part is tried twice: nobody may be left to delete what a shortage of the moment (ENOMEM,

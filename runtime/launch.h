@@ -22,5 +22,9 @@ must_check int launch_create(const struct runtime *rt, const char *id,
                              int *pidfd, struct err *e);
 /* Lets a created container execute its program. */
 must_check int launch_start(struct container *c, struct err *e);
+/* The same for one without a readable state.json: a create that was killed. Its processes ended
+ * with it; KILLS ends them nevertheless. */
+must_check int launch_clean(const struct runtime *rt, struct container *c, bool kills,
+                            struct err *e);
 /* Kills what is left of it, removes its cgroups and its directory, runs poststop hooks. */
 must_check int launch_delete(const struct runtime *rt, struct container *c, struct err *e);

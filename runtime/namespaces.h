@@ -3,6 +3,7 @@
  * and time are unshared by the child (the first after it joined its cgroups, the second because its
  * offsets are written before anybody is in it), the others come with clone3.
  * config-linux.md §Namespaces; namespaces(7). */
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,6 +19,9 @@ struct namespaces_plan {
 /* Opens the paths and checks that each is a namespace of its kind. */
 must_check int namespaces_plan_init(const struct oci_config *c, struct namespaces_plan *out,
                                     struct err *e);
+/* The container has a namespace of KIND that is not ours: what is set in it does not change the
+ * whole machine. A path to our own is none. */
+bool namespaces_is_private(const struct oci_config *c, enum oci_namespace_type kind);
 void namespaces_done(struct namespaces_plan *p);
 /* Child: enters those with an fd, but pid and time (which only children enter; user and mount are
  * refused). */
