@@ -27,9 +27,6 @@ static int plan_item(struct arena *a, const struct oci_config *c, const struct o
         return -1;
     m->is_bind = m->is_bind || str_eq(spec->type, "bind") || str_eq(spec->type, "rbind");
     m->is_cgroup = !m->is_bind && (str_eq(spec->type, "cgroup") || str_eq(spec->type, "cgroup2"));
-    /* CVE-2023-25809: without a cgroup namespace it shows all cgroups of the machine. */
-    if (m->is_cgroup && !c->namespaces[OCI_NS_CGROUP].is_wanted)
-        m->attr_set |= MOUNT_ATTR_RDONLY;
     m->is_overlay = str_eq(spec->type, "overlay");
     m->is_root = spec->destination[strspn(spec->destination, "/")] == '\0';
     if (m->copies_up)
