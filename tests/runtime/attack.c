@@ -116,7 +116,7 @@ static void overwrite(int exe_fd)
     }
 }
 
-static int catch (double seconds)
+static int lurk(double seconds, bool traces)
 {
     unsigned seen = 0;
     int exe_fd = -1, last = 0;
@@ -132,7 +132,8 @@ static int catch (double seconds)
             last = pid;
             take_exe(pid, &exe_fd);
             take_files(pid);
-            take_it(pid);
+            if (traces)
+                take_it(pid);
         }
         closedir(dir);
     }
@@ -180,8 +181,8 @@ static int typed(void)
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (argc == 3 && strcmp(argv[1], "catch") == 0)
-        return catch (atof(argv[2]));
+    if (argc == 3 && (strcmp(argv[1], "catch") == 0 || strcmp(argv[1], "wait") == 0))
+        return lurk(atof(argv[2]), argv[1][0] == 'c');
     if (argc == 5 && strcmp(argv[1], "swap") == 0)
         return swap(argv[2], argv[3], atof(argv[4]));
     if (argc == 2 && strcmp(argv[1], "sets") == 0)

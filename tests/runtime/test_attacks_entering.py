@@ -13,9 +13,9 @@ def digest(path):
         return file.read()
 
 
-def attacked(container, wait_for, seconds=2):
+def attacked(container, wait_for, how="wait"):
     """The container runs `attack catch`."""
-    container.config["process"]["args"] = ["/bin/attack", "catch", str(seconds)]
+    container.config["process"]["args"] = ["/bin/attack", how, "2"]
     container.created().start()
     wait_for(lambda: container.log().startswith("ready"), what="the attacker")
     return container
@@ -51,7 +51,7 @@ def test_nothing_is_got_from_a_process_that_enters_by_exec(new_container, armed,
     os.makedirs(os.path.join(container.rootfs, "hidden"))
     os.chmod(shutil.copy(busybox, os.path.join(container.rootfs, "hidden/true")), 0o711)
     before = digest(container.program)
-    things, seen = keep_entering(attacked(container, wait_for), wait_for, "--user", "1234", container.id, "/hidden/true")
+    things, seen = keep_entering(attacked(container, wait_for, "catch"), wait_for, "--user", "1234", container.id, "/hidden/true")
     assert things == set()
     assert seen > 0, "the attacker never saw the runtime: this says nothing"
     assert digest(container.program) == before
