@@ -59,6 +59,8 @@ LIBS := -lseccomp -lyajl_s
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 fuzz_json := specs
 fuzz_http1 := supervisor/http
+fuzz_oci_config := runtime
+fuzz_oci_state := specs
 
 MAINS := runtime/main.c supervisor/main.c
 sources = $(filter-out $(MAINS),$(wildcard $(1)/*.c))

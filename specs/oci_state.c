@@ -40,19 +40,24 @@ void oci_state_write(struct json_writer *w, const struct oci_state *s, const cha
     json_end_object(w);
 }
 
+void oci_state_put(struct json_writer *w, const struct oci_state *s)
+{
+    json_begin_object(w, NULL);
+    write_common(w, s, s->pid);
+    json_put_u64(w, "startTicks", s->start_ticks);
+    json_put_string(w, "cgroup", s->cgroup);
+    json_put_u64(w, "ownerUid", s->owner_uid);
+    json_put_bool(w, "laterHooks", s->has_later_hooks);
+    json_end_object(w);
+}
+
 int oci_state_save(int dir_fd, const struct oci_state *s, struct err *e)
 {
     auto_buf struct buf text;
     buf_init(&text, STATE_BYTES_MAX);
     struct json_writer w;
     json_writer_init(&w, &text, 0);
-    json_begin_object(&w, NULL);
-    write_common(&w, s, s->pid);
-    json_put_u64(&w, "startTicks", s->start_ticks);
-    json_put_string(&w, "cgroup", s->cgroup);
-    json_put_u64(&w, "ownerUid", s->owner_uid);
-    json_put_bool(&w, "laterHooks", s->has_later_hooks);
-    json_end_object(&w);
+    oci_state_put(&w, s);
     if (text.overflow)
         return err_input(e, "the state of %s is larger than %d bytes", s->id, STATE_BYTES_MAX);
     return fd_write_file(dir_fd, STATE_FILE, text.data, text.len, 0600, false, e);
@@ -61,11 +66,17 @@ int oci_state_save(int dir_fd, const struct oci_state *s, struct err *e)
 int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct err *e)
 {
     auto_buf struct buf text;
-    struct json *doc;
     buf_init(&text, STATE_BYTES_MAX);
     if (fd_read_file(dir_fd, STATE_FILE, &text, e) < 0)
         return e->errnum == ENOENT ? err_conflict(e, "container has no state") : -1;
-    if (json_parse(a, STATE_FILE, text.data ? text.data : "", text.len, &doc, e) < 0)
+    return oci_state_decode(a, text.data ? text.data : "", text.len, out, e);
+}
+
+int oci_state_decode(struct arena *a, const char *text, size_t len, struct oci_state *out,
+                     struct err *e)
+{
+    struct json *doc;
+    if (json_parse(a, STATE_FILE, text, len, &doc, e) < 0)
         return -1;
     struct oci_reader r = { a, doc, "state", e };
     *out = (struct oci_state){ .id = "", .bundle = "", .rootfs = "", .created = "", .cgroup = "" };

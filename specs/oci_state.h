@@ -26,5 +26,9 @@ struct oci_state {
  * "running", "paused", "stopped"; a stopped container has pid 0. */
 void oci_state_write(struct json_writer *w, const struct oci_state *s, const char *status);
 must_check int oci_state_save(int dir_fd, const struct oci_state *s, struct err *e);
+/* The form of state.json, which has more than the public one; and back. Both pure. */
+void oci_state_put(struct json_writer *w, const struct oci_state *s);
+must_check int oci_state_decode(struct arena *a, const char *text, size_t len,
+                                struct oci_state *out, struct err *e);
 /* ERR_CONFLICT when there is none. */
 must_check int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct err *e);
