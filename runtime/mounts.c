@@ -137,12 +137,24 @@ static int open_bind(struct mounts_item *m, struct err *e)
     return set_attributes(m, m->fd, e);
 }
 
+static int open_root(struct mounts_item *m, struct err *e)
+{
+    struct stat st;
+    m->fd = open_tree(AT_FDCWD, m->spec->source,
+                      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (unsigned)AT_RECURSIVE);
+    if (m->fd < 0 || fstat(m->fd, &st) < 0)
+        return err_sys(e, errno, "root.path: open %s", m->spec->source);
+    if (!S_ISDIR(st.st_mode))
+        return err_input(e, "root.path: %s is not a directory", m->spec->source);
+    return set_attributes(m, m->fd, e);
+}
+
 int mounts_open(struct mounts_plan *p, struct err *e)
 {
     for (size_t i = 0; i < p->count; i++)
         if (p->items[i].is_bind && open_bind(&p->items[i], e) < 0)
             return -1;
-    return p->root == &p->root_bind ? open_bind(p->root, e) : 0;
+    return p->root == &p->root_bind ? open_root(p->root, e) : 0;
 }
 
 static int map_item(struct mounts_item *m, int userns_fd, struct err *e)
@@ -322,12 +334,18 @@ static int attach_cgroup(const struct mounts_item *m, int root_fd, const struct 
 
 static int attach_bind(const struct mounts_item *m, int root_fd, struct err *e)
 {
-    struct stat st;
-    if (fstat(m->fd, &st) < 0)
-        return err_sys(e, errno, "mounts: %s: read the source", m->spec->destination);
+    struct stat st, there;
     const char *path = m->spec->destination;
+    if (fstat(m->fd, &st) < 0)
+        return err_sys(e, errno, "mounts: %s: read the source", path);
     auto_fd int target = make_target(m, root_fd, path, S_ISDIR(st.st_mode), e);
-    return target < 0 ? -1 : rootfs_attach(m->fd, target, path, e);
+    if (target < 0)
+        return -1;
+    if (fstat(target, &there) == 0 && S_ISDIR(there.st_mode) != S_ISDIR(st.st_mode))
+        return err_input(e, "mounts: %s: is %s directory in the root file system, the source is %s",
+                         path, S_ISDIR(there.st_mode) ? "a" : "no",
+                         S_ISDIR(st.st_mode) ? "one" : "none");
+    return rootfs_attach(m->fd, target, path, e);
 }
 
 int mounts_attach(const struct mounts_plan *p, int root_fd, const struct cgroup_host *cgroups,
