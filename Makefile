@@ -77,6 +77,8 @@ MUSL_SOURCES := $(filter-out runtime/main.c specs/stack_% specs/compile% specs/y
 FUZZ_TARGETS := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 fuzz_json := specs
 fuzz_http1 := supervisor/http
+fuzz_oci_config := runtime
+fuzz_oci_state := specs
 
 MAINS := runtime/main.c supervisor/main.c
 sources = $(filter-out $(MAINS),$(wildcard $(1)/*.c))
@@ -187,22 +189,25 @@ $(BUILD)/tests/%_driver: $(BUILD)/tests/%_driver.o $(call archives,supervisor)
 
 # Tests that look at the whole machine (or measure time) run alone, the rest beside each other.
 .PHONY: pytest
-pytest: all $(BUILD)/tests/stack/escape $(DRIVERS) ## build and run the tests of the real programs (T=tests/… for some of them)
+pytest: all $(BUILD)/tests/stack/escape $(BUILD)/tests/runtime/attack $(DRIVERS) ## build and run the tests of the real programs (T=tests/… for some of them)
 	+@export SVC=$(abspath $(BUILD)/svc) SVC_RUNTIME=$(abspath $(BUILD)/svc-runtime) \
-	    SVC_ESCAPE=$(abspath $(BUILD)/tests/stack/escape) SVC_SUMMARY=$(abspath $(SUMMARY)); rc=0; \
+	    SVC_ESCAPE=$(abspath $(BUILD)/tests/stack/escape) \
+	    SVC_ATTACK=$(abspath $(BUILD)/tests/runtime/attack) SVC_SUMMARY=$(abspath $(SUMMARY)); rc=0; \
 	for d in $(abspath $(DRIVERS)); do n=$${d##*/}; export SVC_$${n^^}=$$d; done; \
 	run() { SVC_PART="$$1" $(PYTHON) -m pytest -rs "$${@:2}" || [ $$? = 5 ] || rc=1; }; \
 	run together -m 'not alone' -n $(JOBS) --dist loadfile $(or $(T),tests); \
 	run alone -m alone $(or $(T),tests); exit $$rc
 
-# What a container runs to try the escapes: static, so that it needs nothing of the container.
-$(BUILD)/tests/stack/escape: tests/stack/escape.c
+# What a container runs to try the escapes and attacks: static, so that it needs nothing of the container.
+$(BUILD)/tests/stack/escape $(BUILD)/tests/runtime/attack: $(BUILD)/%: %.c
 	@mkdir -p $(@D)
 	$(V_)gcc -std=gnu17 -D_GNU_SOURCE -O1 $(WARN) -static -o $@ $<
 
-.PHONY: fault
-fault: ## make each system call of a container start fail once (part of make test)
+.PHONY: fault fault-all
+fault: ## make system calls of the runtime's verbs fail, a sample of each kind (part of make test)
 	@$(MAKE) --no-print-directory pytest T=tests/fault
+fault-all: ## the same for every single call, with every error (half an hour)
+	@SVC_FAULT_ALL=1 $(MAKE) --no-print-directory pytest T=tests/fault
 
 .PHONY: fuzz
 T ?=

@@ -53,14 +53,19 @@ struct cgroup *cgroup_alloc(void)
     return cg;
 }
 
-void cgroup_free(struct cgroup *cg)
+void cgroup_close_dirs(struct cgroup *cg)
 {
-    if (!cg)
-        return;
     for (size_t i = 0; i < cg->count; i++) {
         fd_close(&cg->dirs[i].fd);
         fd_close(&cg->dirs[i].root_fd);
     }
+}
+
+void cgroup_free(struct cgroup *cg)
+{
+    if (!cg)
+        return;
+    cgroup_close_dirs(cg);
     cgroup_writes_done(&cg->writes);
     free(cg);
 }

@@ -87,6 +87,11 @@ must_check int cgroup_delegate(const struct cgroup *cg, const struct cgroup_host
                                const struct oci_config *c, struct err *e);
 /* Forgets; removes nothing. */
 void cgroup_free(struct cgroup *cg);
+/* What there is of PATH in the hierarchies of HOST, whoever made it; for cgroup_remove. */
+must_check int cgroup_find(const struct cgroup_host *host, const char *path, struct cgroup **out,
+                           struct err *e);
+/* In a child that has joined: what it inherited is a way to the cgroups of the whole machine. */
+void cgroup_close_dirs(struct cgroup *cg);
 DEFINE_AUTO(cgroup_free, struct cgroup *);
 
 /* One line for state.json, and back. Reading it checks that each directory is on a cgroup file

@@ -106,6 +106,21 @@ static int parse(const char *s, struct cgroup *cg, struct err *e)
     return cg->path[0] ? 0 : err_input(e, "state: \"%.64s\" names no cgroup", s);
 }
 
+int cgroup_find(const struct cgroup_host *host, const char *path, struct cgroup **out,
+                struct err *e)
+{
+    auto_(cgroup_free) struct cgroup *cg = cgroup_alloc();
+    if (cgroup_path_normalise("linux.cgroupsPath", path, cg->path, e) < 0)
+        return -1;
+    for (size_t i = 0; i < host->count; i++) {
+        cg->dirs[cg->count++].hierarchy = host->items[i];
+        if (dir_reopen(&cg->dirs[i], cg->path, e) < 0)
+            return -1;
+    }
+    *out = take_ptr(cg);
+    return 0;
+}
+
 int cgroup_from_string(const char *s, struct cgroup **out, struct err *e)
 {
     auto_(cgroup_free) struct cgroup *cg = cgroup_alloc();

@@ -40,13 +40,22 @@ int container_check_id(const char *id, struct err *e)
 
 static int open_root(const struct runtime *rt, struct err *e)
 {
-    int fd = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    auto_fd int fd = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT) {
         if (fd_mkdir_all(AT_FDCWD, rt->root, 0700) < 0)
             return err_sys(e, errno, "create %s", rt->root);
         fd = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     }
-    return fd < 0 ? err_sys(e, errno, "open %s", rt->root) : fd;
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_sys(e, errno, "open %s", rt->root);
+    /* Who can write there could put a container of his making in the place of ours. */
+    if ((st.st_uid != 0 && st.st_uid != geteuid()) || st.st_mode & (S_IWGRP | S_IWOTH)) {
+        (void)err_host(e, "--root: %s can be changed by other users", rt->root);
+        err_hint(e, "make it the directory of root alone: chown root, chmod go-w");
+        return -1;
+    }
+    return take_fd(&fd);
 }
 
 int container_create(const struct runtime *rt, const char *id, struct container *out, struct err *e)
@@ -62,7 +71,7 @@ int container_create(const struct runtime *rt, const char *id, struct container 
             return err_conflict(e, "container \"%s\" already exists", id);
         return err_sys(e, errno, "create %s/%s", rt->root, id);
     }
-    out->dir_fd = openat(root, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    out->dir_fd = openat(root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (out->dir_fd < 0) {
         (void)err_sys(e, errno, "open %s/%s", rt->root, id);
         (void)unlinkat(root, id, AT_REMOVEDIR); /* it is empty; E says what matters */
@@ -79,9 +88,9 @@ int container_open(const struct runtime *rt, const char *id, struct container *o
     if (container_check_id(id, e) < 0)
         return -1;
     (void)snprintf(path, sizeof(path), "%s/%s", rt->root, id);
-    out->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    out->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (out->dir_fd < 0 && errno == ENOENT)
-        return err_conflict(e, "container \"%s\" does not exist", id);
+        return err_conflict(e, "container does not exist: \"%s\"", id);
     if (out->dir_fd < 0)
         return err_sys(e, errno, "open %s", path);
     (void)snprintf(out->id, sizeof(out->id), "%s", id);
@@ -172,7 +181,7 @@ int container_open_pidfd(const struct container *c, struct err *e)
         return err_sys(e, errno, "open process %d", (int)c->state.pid);
     /* After the fd is open the pid cannot change its owner any more: now the check holds. */
     if (fd < 0 || !container_is_alive(c))
-        return err_conflict(e, "container \"%s\" is not running", c->id);
+        return err_conflict(e, "container not running: \"%s\" is stopped", c->id);
     return take_fd(&fd);
 }
 

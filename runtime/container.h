@@ -42,7 +42,8 @@ must_check int container_check_id(const char *id, struct err *e);
 /* Makes ROOT/ID; ERR_CONFLICT when it exists. */
 must_check int container_create(const struct runtime *rt, const char *id, struct container *out,
                                 struct err *e);
-/* Opens and loads it; ERR_CONFLICT `container "x" does not exist`, words that podman knows. */
+/* Opens and loads it; ERR_CONFLICT `container does not exist: "x"`, words that podman
+ * and containerd know. */
 must_check int container_open(const struct runtime *rt, const char *id, struct container *out,
                               struct err *e);
 /* What it was made from. */

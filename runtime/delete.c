@@ -28,9 +28,12 @@ static int delete_one(const struct runtime *rt, const char *id, bool force, stru
         err_hint(e, "kill it, or use delete --force");
     } else if (result == 0) {
         result = launch_delete(rt, &c, e);
+    } else if (force && c.dir_fd >= 0) {
+        /* Without a state: a create that was killed. What it left is removed. */
+        bool is_unreadable = e->kind != ERR_CONFLICT;
+        result = launch_clean(rt, &c, is_unreadable, e);
     } else if (force && e->kind == ERR_CONFLICT) {
-        /* Not there, or without a state: a create that was killed. What it left is removed. */
-        result = c.dir_fd >= 0 ? container_remove(rt, &c, e) : 0;
+        result = 0; /* not there */
     }
     container_done(&c);
     return result;

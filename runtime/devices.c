@@ -256,6 +256,20 @@ static int bind_one(const struct oci_device *d, int fd, int dir, const char *nam
     return 0;
 }
 
+/* By an fd that was looked at: whoever shares the directory could have put a link there since. */
+static int give_node(const struct oci_device *d, int dir, const char *name, struct err *e)
+{
+    struct stat st;
+    auto_fd int node = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (node < 0 || fstat(node, &st) < 0)
+        return err_sys(e, errno, "linux.devices: open %s", d->path);
+    if (!is_device(&st, d))
+        return err_host(e, "linux.devices: %s was replaced while it was made", d->path);
+    if (fchownat(node, "", d->uid, d->gid, AT_EMPTY_PATH) < 0)
+        return err_sys(e, errno, "linux.devices: set the owner of %s", d->path);
+    return 0;
+}
+
 static int make_one(const struct oci_device *d, int dir, const char *name, bool is_default,
                     struct err *e)
 {
@@ -270,9 +284,7 @@ static int make_one(const struct oci_device *d, int dir, const char *name, bool 
         rootfs_hint(e, errnum);
         return -1;
     }
-    if ((d->uid || d->gid) && fchownat(dir, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
-        return err_sys(e, errno, "linux.devices: set the owner of %s", d->path);
-    return 0;
+    return d->uid || d->gid ? give_node(d, dir, name, e) : 0;
 }
 
 /* A node of the attached tmpfs: only what is attached can be copied before Linux 6.15. */

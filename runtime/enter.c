@@ -33,7 +33,6 @@ struct enter {
     bool dies_with_caller;
     bool are_entered_before; /* the namespaces, by who makes the child */
     int sync_fd;             /* the child's end */
-    int parents_fd;
 };
 
 /* ---- child ---- */
@@ -71,6 +70,27 @@ static int open_terminal(struct enter *n, struct err *e)
     return terminal_send(n->console_fd, master, "/dev/ptmx", e);
 }
 
+/* Directories of the host would be ways out: through /proc/self/fd for whoever can name our program
+ * (CVE-2024-21626), through /proc/PID/fd for whoever may trace us (CVE-2016-9962). COUNT of KEPT
+ * stay, beside the standard ones and those to preserve. */
+static void close_others(const struct enter *n, const int *kept, size_t count)
+{
+    fd_close_others(STDERR_FILENO + 1 + n->payload.preserve_fds, kept, count);
+}
+
+static void close_hosts(const struct enter *n)
+{
+    int kept[CGROUP_HIERARCHY_MAX + 3] = { n->sync_fd, n->console_fd, n->init_pidfd };
+    memcpy(kept + 3, n->join.fds, n->join.count * sizeof(*kept));
+    close_others(n, kept, n->join.count + 3);
+}
+
+static void close_joined(const struct enter *n)
+{
+    const int kept[] = { n->sync_fd, n->console_fd };
+    close_others(n, kept, ARRAY_LEN(kept));
+}
+
 /* Nobody in there may look into us (CVE-2016-9962); should the caller die meanwhile, the program
  * never begins. The kernel forgets both when ids or capabilities change (prctl(2)); a caller that
  * died just then is noticed before execve by a program that is to die with it (payload.c). */
@@ -83,11 +103,12 @@ static void child(void *enter)
 {
     struct enter *n = enter;
     struct err e = { 0 };
-    fd_close(&n->parents_fd); /* else we would never see that the parent is gone */
+    close_hosts(n); /* and the parent's end: else we would never see that it is gone */
     if (hide_and_follow() == 0 && sync_expect(n->sync_fd, SYNC_PREPARED, NULL, &e) == 0 &&
         enter_namespaces(n, &e) == 0 && hide_and_follow() == 0 &&
         scheduling_set_cpus(&n->payload.scheduling.final_cpus, "process.execCPUAffinity.final",
                             &e) == 0) {
+        close_joined(n);
         payload_new_keyring();
         if (lsm_apply(&n->payload.lsm, &e) == 0 && payload_find(&n->payload, &e) == 0 &&
             open_terminal(n, &e) == 0 && prctl(PR_SET_PDEATHSIG, 0) == 0)
@@ -228,7 +249,6 @@ static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return err_sys(e, errno, "make a socket pair");
     auto_fd int ours = pair[0];
-    n->parents_fd = ours;
     n->sync_fd = n->payload.notify_fd = pair[1];
     if (n->dies_with_caller)
         n->payload.parent_fd = n->sync_fd;

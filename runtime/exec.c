@@ -246,6 +246,7 @@ static int exec_in(struct container *c, const struct exec_options *o, char **wor
                             container_status_name(status));
     if (container_load_config(c, &config, e) < 0)
         return -1;
+    fd_close(&c->dir_fd); /* not even for a moment in the process that enters */
     struct oci_process process = config.process;
     int result = o->process ? process_from_file(o, count, &c->arena, &process, e)
                             : process_from_words(c, o, words, count, &c->arena, &process, e);

@@ -107,8 +107,14 @@ static int write_map(pid_t pid, const char *file, const struct oci_idmaps *maps,
         return err_input(e, "linux.%ss: too many mappings", file);
     (void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, file);
     auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || fd_write_all(fd, text.data ? text.data : "", text.len) < 0)
-        return err_sys(e, errno, "write %s (%zu mappings)", file, maps->count);
+    if (fd < 0 || fd_write_all(fd, text.data ? text.data : "", text.len) < 0) {
+        bool is_uid = str_eq(file, "uid_map");
+        (void)err_sys(e, errno, "linux.%sMappings: write %s (%zu mappings)", is_uid ? "uid" : "gid",
+                      file, maps->count);
+        if (e->errnum == EINVAL)
+            err_hint(e, "do two ranges overlap?");
+        return -1;
+    }
     return 0;
 }
 

@@ -210,6 +210,16 @@ static int receive_prepared(struct init_plan *p, int *overlay_fd, struct err *e)
     return cgroup_join_self(&join, e);
 }
 
+/* What was the host's and has been used must not stay open in here (a mount, a cgroup, a namespace
+ * that is kept alive): no name that leads through /proc/self/fd may be a way out, be it of the
+ * working directory, of the program or of a link in the image (CVE-2024-21626), and we may wait for
+ * long. */
+static void close_others(const struct init_plan *p)
+{
+    const int kept[] = { p->sync_fd, p->payload.terminal_fd };
+    fd_close_others(STDERR_FILENO + 1 + p->payload.preserve_fds, kept, ARRAY_LEN(kept));
+}
+
 static int set_up(struct init_plan *p, struct err *e)
 {
     auto_fd int overlay_fd = -1;
@@ -221,26 +231,11 @@ static int set_up(struct init_plan *p, struct err *e)
         sysctl_apply(p->config, e) < 0 || receive_prepared(p, &overlay_fd, e) < 0 ||
         namespaces_enter_cgroup(&p->namespaces, e) < 0 || build_root(p, overlay_fd, e) < 0)
         return -1;
-    return lsm_apply(&p->payload.lsm, e) < 0 ? -1 : payload_find(&p->payload, e);
-}
-
-/* We may wait for long: what was the host's and has been used must not stay open in here meanwhile
- * (a mount, a cgroup, a namespace that is kept alive, a way out). */
-static void close_others(const struct init_plan *p)
-{
-    unsigned first = STDERR_FILENO + 1 + p->payload.preserve_fds;
-    for (;;) {
-        const int kept[] = { p->sync_fd, p->payload.terminal_fd };
-        unsigned next = ~0u;
-        for (size_t i = 0; i < ARRAY_LEN(kept); i++)
-            if (kept[i] >= 0 && (unsigned)kept[i] >= first && (unsigned)kept[i] < next)
-                next = (unsigned)kept[i];
-        if (next > first)
-            (void)syscall(SYS_close_range, first, next == ~0u ? ~0u : next - 1, 0);
-        if (next == ~0u)
-            return;
-        first = next + 1;
-    }
+    if (lsm_apply(&p->payload.lsm, e) < 0)
+        return -1;
+    (void)take_fd(&overlay_fd); /* with the others */
+    close_others(p);
+    return payload_find(&p->payload, e);
 }
 
 /* A client may read what `create` says up to its end of file, as containerd's shim does when there
@@ -275,7 +270,6 @@ _Noreturn void init_main(struct init_plan *p)
         _exit(1);
     }
     leave_streams(p);
-    close_others(p);
     (void)prctl(PR_SET_PDEATHSIG, 0); /* from now on we outlive `create` */
     /* A container that nobody knows of could never be deleted: end with the parent until then. */
     struct sync_fds start;

@@ -32,6 +32,10 @@
 #include "runtime/terminal.h"
 
 #define START_SOCKET_TAKEN CONTAINER_START_SOCKET ".taken"
+#define DEFAULT_CGROUP     "/svc-runtime/%s"
+/* A link to the path of the cgroup, made before the cgroup is: what a killed create has left can be
+ * found by it. */
+#define CGROUP_NOTE "cgroup"
 
 enum {
     CGROUP_REMOVE_TIMEOUT_MS = 10 * 1000,
@@ -205,11 +209,13 @@ static int begin_cgroup(struct launch *l, struct err *e)
                             "disabled");
     const char *path = l->config.cgroups_path && l->config.cgroups_path[0]
                            ? l->config.cgroups_path
-                           : arena_printf(&c->arena, "/svc-runtime/%s", c->id);
+                           : arena_printf(&c->arena, DEFAULT_CGROUP, c->id);
     if (cgroup_host_detect(&l->plan.cgroups, e) < 0)
         return -1;
     if (l->rt->no_cgroups)
         return 0;
+    if (symlinkat(path, c->dir_fd, CGROUP_NOTE) < 0)
+        return err_sys(e, errno, "note the cgroup of container \"%s\"", c->id);
     const struct oci_resources *limits = &l->config.resources;
     int result = l->is_rootless ? cgroup_new(&l->plan.cgroups, path, limits, &c->cgroup, e)
                                 : cgroup_begin(&l->plan.cgroups, path, limits, &c->cgroup, e);
@@ -288,6 +294,9 @@ static void child(void *launch)
     struct launch *l = launch;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     fd_close(&l->sync_fd); /* else we would never see its end of file */
+    fd_close(&l->container->dir_fd);
+    if (l->container->cgroup)
+        cgroup_close_dirs(l->container->cgroup);
     init_main(&l->plan);
 }
 
@@ -700,6 +709,28 @@ static int remove_cgroups(const struct container *c, struct err *e)
     if (cgroup_signal_all(cg, SIGKILL, e) < 0)
         return -1;
     return cgroup_remove(cg, CGROUP_REMOVE_TIMEOUT_MS, e);
+}
+
+/* What CGROUP_NOTE says; without one no cgroup was made. */
+static int find_noted_cgroup(const struct container *c, struct cgroup **out, struct err *e)
+{
+    struct cgroup_host host;
+    char path[PATH_LIMIT];
+    ssize_t len = readlinkat(c->dir_fd, CGROUP_NOTE, path, sizeof(path) - 1);
+    if (len < 0)
+        return errno == ENOENT ? 0 : err_sys(e, errno, "read " CGROUP_NOTE);
+    path[len] = '\0';
+    return cgroup_host_detect(&host, e) < 0 ? -1 : cgroup_find(&host, path, out, e);
+}
+
+int launch_clean(const struct runtime *rt, struct container *c, bool kills, struct err *e)
+{
+    auto_(cgroup_free) struct cgroup *cg = NULL;
+    if (find_noted_cgroup(c, &cg, e) < 0 ||
+        (cg && kills && cgroup_signal_all(cg, SIGKILL, e) < 0) ||
+        (cg && cgroup_remove(cg, CGROUP_REMOVE_TIMEOUT_MS, e) < 0))
+        return err_wrap(e, "delete container \"%s\"", c->id);
+    return container_remove(rt, c, e);
 }
 
 /* Each part is tried twice: nobody may be left to delete what a shortage of the moment (ENOMEM,

@@ -30,5 +30,9 @@ must_check int launch_start(const struct runtime *rt, struct container *c, struc
 /* The same for one that starts at once. */
 must_check int launch_wait_started(const struct runtime *rt, struct container *c, int started_fd,
                                    struct err *e);
+/* Removes one without a readable state.json: a create that was killed. Its processes ended with it;
+ * KILLS ends them nevertheless. */
+must_check int launch_clean(const struct runtime *rt, struct container *c, bool kills,
+                            struct err *e);
 /* Kills what is left of it, removes its cgroups and its directory, runs poststop hooks. */
 must_check int launch_delete(const struct runtime *rt, struct container *c, struct err *e);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,10 +15,12 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/log.h"
+#include "runtime/base/mem.h"
 #include "runtime/base/str.h"
 #include "runtime/base/version.h"
 #include "runtime/options.h"
 #include "runtime/rootless.h"
+#include "runtime/self.h"
 #include "runtime/verbs.h"
 
 #define ROOT_NAME    "/svc-runtime"
@@ -51,25 +54,27 @@ static const struct verb {
     verb_fn *run;
     const char *words; /* its arguments */
     const char *summary;
-    int failure; /* exit code, as runc has it: clients look at the words */
+    int failure;    /* exit code, as runc has it: clients look at the words */
+    bool is_inside; /* has processes in the container before they execute its program */
 } verbs[] = {
-    { "checkpoint", verb_checkpoint, "ID", "not supported", 1 },
-    { "create", verb_create, "ID", "create a container that waits to be started", 1 },
-    { "delete", verb_delete, "ID", "remove a stopped container", 1 },
-    { "events", verb_events, "ID", "print statistics and OOM kills, as lines of JSON", 1 },
-    { "exec", verb_exec, "ID [PROGRAM ARGUMENT…]", "run one more process in a container", 255 },
-    { "features", verb_features, "", "what this runtime can, as JSON", 1 },
-    { "kill", verb_kill, "ID [SIGNAL]", "send a signal", 1 },
-    { "list", verb_list, "", "list the containers", 1 },
-    { "pause", verb_pause, "ID", "freeze all processes of a container", 1 },
-    { "ps", verb_ps, "ID", "list the processes of a container", 1 },
-    { "restore", verb_restore, "ID", "not supported", 1 },
-    { "resume", verb_resume, "ID", "thaw a paused container", 1 },
-    { "run", verb_run, "ID", "create, start, wait, delete", 1 },
-    { "spec", verb_spec, "", "write an example config.json", 1 },
-    { "start", verb_start, "ID", "start a created container", 1 },
-    { "state", verb_state, "ID", "print the state of a container, as JSON", 1 },
-    { "update", verb_update, "ID", "change the limits of a container", 1 },
+    { "checkpoint", verb_checkpoint, "ID", "not supported", 1, false },
+    { "create", verb_create, "ID", "create a container that waits to be started", 1, true },
+    { "delete", verb_delete, "ID", "remove a stopped container", 1, false },
+    { "events", verb_events, "ID", "print statistics and OOM kills, as lines of JSON", 1, false },
+    { "exec", verb_exec, "ID [PROGRAM ARGUMENT…]", "run one more process in a container", 255,
+      true },
+    { "features", verb_features, "", "what this runtime can, as JSON", 1, false },
+    { "kill", verb_kill, "ID [SIGNAL]", "send a signal", 1, false },
+    { "list", verb_list, "", "list the containers", 1, false },
+    { "pause", verb_pause, "ID", "freeze all processes of a container", 1, false },
+    { "ps", verb_ps, "ID", "list the processes of a container", 1, false },
+    { "restore", verb_restore, "ID", "not supported", 1, false },
+    { "resume", verb_resume, "ID", "thaw a paused container", 1, false },
+    { "run", verb_run, "ID", "create, start, wait, delete", 1, true },
+    { "spec", verb_spec, "", "write an example config.json", 1, false },
+    { "start", verb_start, "ID", "start a created container", 1, false },
+    { "state", verb_state, "ID", "print the state of a container, as JSON", 1, false },
+    { "update", verb_update, "ID", "change the limits of a container", 1, false },
 };
 
 int verb_check_words(const char *verb, int count, int min, int max, const char *usage,
@@ -128,8 +133,8 @@ static const struct verb *find_verb(const char *name, struct err *e)
     return NULL;
 }
 
-/* One line for the client. Errors of ours are never worth failing for. */
-static void write_log(const struct runtime *rt, const char *msg)
+/* One line for the client; LEVEL as logrus names it. Errors of ours are never worth failing for. */
+static void write_log(const struct runtime *rt, const char *level, const char *msg)
 {
     auto_fd int fd = open(rt->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     if (fd < 0)
@@ -145,24 +150,51 @@ static void write_log(const struct runtime *rt, const char *msg)
         struct json_writer w;
         json_writer_init(&w, &line, 0);
         json_begin_object(&w, NULL);
-        json_put_string(&w, "level", "error");
+        json_put_string(&w, "level", level);
         json_put_string(&w, "msg", msg);
         json_put_string(&w, "time", when);
         json_end_object(&w);
     } else {
-        (void)buf_printf(&line, "%s error: %s", when, msg);
+        (void)buf_printf(&line, "%s %s: %s", when, level, msg);
     }
     (void)buf_add_char(&line, '\n');
     (void)!fd_write_all(fd, line.data, line.len);
+}
+
+static void log_warning(const void *rt, const char *text)
+{
+    write_log(rt, "warning", text);
+}
+
+/* podman takes these words, wherever they stand, for a program that the container does not have,
+ * and exits with 127: nothing else of ours may say them (RUNTIME.md 1b). */
+static void keep_words_for_programs(const struct err *e, char *text)
+{
+    static const char words[] = "no such file or directory", other[] = "not found";
+    char *at = strstr(text, words);
+    if (!at || str_starts(e->what, "exec: "))
+        return;
+    memmove(at + sizeof(other) - 1, at + sizeof(words) - 1, strlen(at + sizeof(words) - 1) + 1);
+    memcpy(at, other, sizeof(other) - 1);
+}
+
+/* What a configuration says must not become lines of its own, nor commands of a terminal. */
+static void make_one_line(char *text)
+{
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
 }
 
 static void report(const struct runtime *rt, const struct err *e)
 {
     char text[ERR_LINE_MAX];
     err_line(e, text, sizeof(text));
+    make_one_line(text);
+    keep_words_for_programs(e, text);
     (void)dprintf(STDERR_FILENO, "svc-runtime: %s\n", text);
     if (rt->log_path)
-        write_log(rt, text);
+        write_log(rt, "error", text);
 }
 
 /* Lives as long as the program. */
@@ -223,6 +255,34 @@ static int failure_code(const struct verb *verb, const struct err *e)
     return verb->failure;
 }
 
+/* Nobody in a container may write to this program, or look into a process of ours that enters it:
+ * not for a moment, so before there is one (CVE-2019-5736, CVE-2016-9962). */
+static int hide(const struct verb *verb, char **argv, struct err *e)
+{
+    if (!verb->is_inside)
+        return 0;
+    if (self_protect(argv, e) < 0)
+        return -1;
+    return prctl(PR_SET_DUMPABLE, 0) < 0 ? err_sys(e, errno, "hide from containers") : 0;
+}
+
+static int call_verb(struct runtime *rt, int words, char **argv, char **whole_argv)
+{
+    struct err e;
+    const struct verb *verb = find_verb(argv[0], &e);
+    int code = -1;
+    if (verb && words > 1 && (str_eq(argv[1], "--help") || str_eq(argv[1], "-h")))
+        print_verb_help(verb); /* its options are its own to print */
+    if (verb && hide(verb, whole_argv, &e) == 0) {
+        secure_fds();
+        code = verb->run(rt, words, argv, &e);
+    }
+    if (code >= 0)
+        return code;
+    report(rt, &e);
+    return verb ? failure_code(verb, &e) : EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     struct globals g = { 0 };
@@ -231,7 +291,8 @@ int main(int argc, char **argv)
     /* Inherited as ignored it would reap our children before we do. The others stay: who ignores
      * SIGHUP (nohup) or SIGPIPE means us too; the program gets defaults in any case. */
     (void)signal(SIGCHLD, SIG_DFL);
-    secure_fds();
+    auto_free char **whole_argv = mem_alloc(((size_t)argc + 1) * sizeof(*argv));
+    memcpy(whole_argv, argv, (size_t)argc * sizeof(*argv)); /* parsing moves words */
     int words =
         options_parse(rows, ARRAY_LEN(rows), OPTIONS_FIRST_STOPS, argc - 1, argv + 1, &g, &e);
     if (words < 0 || check_globals(&g, &rt, &e) < 0) {
@@ -241,6 +302,8 @@ int main(int argc, char **argv)
     log_open(STDERR_FILENO, rt.is_debug                    ? LOG_DEBUG
                             : str_eq(g.log_level, "error") ? LOG_ERROR
                                                            : LOG_WARN);
+    if (rt.log_path)
+        log_tell(log_warning, &rt);
     if (g.version) {
         print_version();
         return 0;
@@ -249,12 +312,5 @@ int main(int argc, char **argv)
         print_help();
         return g.help ? 0 : 1;
     }
-    const struct verb *verb = find_verb(argv[1], &e);
-    if (verb && words > 1 && (str_eq(argv[2], "--help") || str_eq(argv[2], "-h")))
-        print_verb_help(verb);
-    int code = verb ? verb->run(&rt, words, argv + 1, &e) : -1;
-    if (code >= 0)
-        return code;
-    report(&rt, &e);
-    return verb ? failure_code(verb, &e) : EXIT_FAILURE;
+    return call_verb(&rt, words, argv + 1, whole_argv);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -314,6 +315,9 @@ static int open_bind(struct arena *a, struct mounts_item *m, struct err *e)
         return -1;
     }
     struct statfs fs;
+    struct stat st;
+    if (m->is_root && (fstat(m->fd, &st) < 0 || !S_ISDIR(st.st_mode)))
+        return err_input(e, "root.path: %s is not a directory", m->spec->source);
     if (str_eq(m->spec->type, "mqueue") && (fstatfs(m->fd, &fs) < 0 || fs.f_type != MQUEUE_MAGIC))
         return err_host(e, "mounts: %s: %s of this machine is not a mqueue", m->spec->destination,
                         m->spec->source);

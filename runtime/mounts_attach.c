@@ -68,6 +68,12 @@ int mounts_place_use(struct rootfs_cursor *c, struct mounts_place *place, int ow
             return err_sys(e, errno, "mounts: mount on %s", path);
         return 0;
     }
+    struct stat source, there;
+    if (fstat(fd, &source) == 0 && fstat(target, &there) == 0 &&
+        S_ISDIR(source.st_mode) != S_ISDIR(there.st_mode))
+        return err_input(e, "mounts: %s: is %s directory in the root file system, the source is %s",
+                         path, S_ISDIR(there.st_mode) ? "a" : "no",
+                         S_ISDIR(source.st_mode) ? "one" : "none");
     if (rootfs_attach(fd, target, path, e) < 0)
         return err_wrap(e, "mounts");
     rootfs_cursor_set(c, take_fd(&fd), path, strlen(path));

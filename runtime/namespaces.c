@@ -33,6 +33,17 @@ static int open_path(const char *path, size_t kind, struct err *e)
     return fd;
 }
 
+bool namespaces_is_private(const struct oci_config *c, enum oci_namespace_type kind)
+{
+    const struct oci_namespace *ns = &c->namespaces[kind];
+    char own[64];
+    struct stat a, b;
+    (void)snprintf(own, sizeof(own), "/proc/self/ns/%s", kinds[kind].name);
+    if (!ns->is_wanted)
+        return false;
+    return !ns->path || (stat(ns->path, &a) == 0 && stat(own, &b) == 0 && a.st_ino != b.st_ino);
+}
+
 int namespaces_plan_init(const struct oci_config *c, struct namespaces_plan *out, struct err *e)
 {
     *out = (struct namespaces_plan){ 0 };
@@ -58,6 +69,10 @@ int namespaces_plan_init(const struct oci_config *c, struct namespaces_plan *out
     }
     if (!c->namespaces[OCI_NS_MOUNT].is_wanted)
         return err_input(e, "linux.namespaces: a mount namespace is needed");
+    const char *name = c->hostname && c->hostname[0] ? "hostname" : "domainname";
+    if (((c->hostname && c->hostname[0]) || (c->domainname && c->domainname[0])) &&
+        !namespaces_is_private(c, OCI_NS_UTS))
+        return err_input(e, "%s: needs a uts namespace: it would change the whole machine", name);
     if (c->namespaces[OCI_NS_TIME].path &&
         (c->time_offsets.has_monotonic || c->time_offsets.has_boottime))
         return err_input(e, "linux.timeOffsets: a time namespace that is joined has its own");

@@ -24,6 +24,9 @@ struct namespaces_plan {
 /* Opens the paths and checks that each is a namespace of its kind. */
 must_check int namespaces_plan_init(const struct oci_config *c, struct namespaces_plan *out,
                                     struct err *e);
+/* The container has a namespace of KIND that is not ours: what is set in it does not change the
+ * whole machine. A path to our own is none. */
+bool namespaces_is_private(const struct oci_config *c, enum oci_namespace_type kind);
 void namespaces_done(struct namespaces_plan *p);
 /* Who makes the child: enters what it may as the caller, then the user namespace, then the others.
  * Fds of what was entered are closed: nothing is left of them for namespaces_enter. */

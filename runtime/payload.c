@@ -178,6 +178,15 @@ static int try_program(struct payload *p, const char *dir, size_t dir_len, const
     return 0;
 }
 
+/* The only errors with the words by which clients tell that a program is not there, or cannot be
+ * executed. */
+static int exec_failed(const char *name, int errnum, struct err *e)
+{
+    (void)err_sys(e, errnum, "exec: \"%s\"", name);
+    e->kind = ERR_INPUT;
+    return -1;
+}
+
 static const char *search_path(const struct oci_process *process)
 {
     for (size_t i = 0; i < process->env.count; i++)
@@ -206,10 +215,7 @@ int payload_find(struct payload *p, struct err *e)
     if (strchr(name, '/')) {
         if (try_program(p, "", 0, name) == 0)
             return 0;
-        int errnum = errno;
-        (void)err_sys(e, errnum, "exec: \"%s\"", name);
-        e->kind = ERR_INPUT;
-        return -1;
+        return exec_failed(name, errno, e);
     }
     bool was_denied = false;
     for (const char *dir = search_path(p->process); *dir;) {
@@ -334,7 +340,8 @@ static void fill_env(const struct payload *p, const char *env[PAYLOAD_ENV_MAX])
 
 int payload_exec(struct payload *p, struct err *e)
 {
-    if (setsid() < 0 && errno != EPERM)
+    /* CVE-2017-5226: the terminal of the caller's session could be typed into. */
+    if (setsid() < 0 && getsid(0) != getpid())
         return err_sys(e, errno, "make a session");
     if (p->terminal_fd >= 0 && terminal_become(p->terminal_fd, p->process->user.uid, e) < 0)
         return -1;
@@ -361,8 +368,10 @@ int payload_exec(struct payload *p, struct err *e)
     execve(p->path, (char *const *)(uintptr_t)p->process->args.items,
            (char *const *)(uintptr_t)env);
     int errnum = errno;
-    (void)err_sys(e, errnum, "exec: \"%s\"", p->path);
+    (void)exec_failed(p->path, errnum, e);
     if (errnum == EACCES && p->landlock)
         err_hint(e, "run.svc.landlock must allow x for it, its interpreter and its libraries");
+    if (errnum == ENOENT)
+        err_hint(e, "it is there: is the interpreter that it names?");
     return -1;
 }

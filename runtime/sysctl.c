@@ -9,6 +9,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
+#include "runtime/namespaces.h"
 
 enum {
     SYSCTL_PATH_MAX = 256
@@ -63,7 +64,7 @@ static int check_one(const struct oci_config *c, const char *name, const char *v
         bool is_folder = str_ends(known[i].path, "/");
         if (is_folder ? !str_starts(path, known[i].path) : !str_eq(path, known[i].path))
             continue;
-        if (c->namespaces[known[i].needs].is_wanted)
+        if (namespaces_is_private(c, known[i].needs))
             return 0;
         return err_input(e, "linux.sysctl: %s needs a %s namespace", name,
                          namespace_names[known[i].needs]);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,15 +19,27 @@
 
 #define PTMX_PATH "/dev/pts/ptmx"
 
+/* The directory first, and what it is: opening whatever an image calls ptmx could already do harm
+ * (CVE-2025-52565 and its kin). In a devpts the name can be nothing else. */
+static int open_ptmx(int root_fd, struct err *e)
+{
+    struct statfs fs;
+    auto_fd int pts = rootfs_open(root_fd, "/dev/pts", O_PATH | O_DIRECTORY);
+    if (pts < 0)
+        return err_sys(e, errno, "process.terminal: open /dev/pts");
+    if (fstatfs(pts, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC)
+        return err_host(e, "process.terminal: /dev/pts is not a devpts");
+    int master = fd_open_beneath(pts, "ptmx", O_RDWR | O_NOCTTY, 0,
+                                 RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
+    return master < 0 ? err_sys(e, errno, "process.terminal: open " PTMX_PATH) : master;
+}
+
 int terminal_open(int root_fd, uint16_t rows, uint16_t columns, int *master_fd, int *slave_fd,
                   struct err *e)
 {
-    struct statfs fs;
-    auto_fd int master = rootfs_open(root_fd, PTMX_PATH, O_RDWR | O_NOCTTY | O_NOFOLLOW);
+    auto_fd int master = open_ptmx(root_fd, e);
     if (master < 0)
-        return err_sys(e, errno, "process.terminal: open " PTMX_PATH);
-    if (fstatfs(master, &fs) < 0 || fs.f_type != DEVPTS_SUPER_MAGIC)
-        return err_host(e, "process.terminal: " PTMX_PATH " is not of a devpts");
+        return -1;
     int unlock = 0;
     if (ioctl(master, TIOCSPTLCK, &unlock) < 0)
         return err_sys(e, errno, "process.terminal: unlock the terminal");

@@ -25,6 +25,11 @@ static int read_user(const struct oci_reader *process, struct oci_user *out)
     if (oci_enter(process, "user", &r) < 0 || oci_read_u32(&r, "uid", &out->uid) < 0 ||
         oci_read_u32(&r, "gid", &out->gid) < 0)
         return -1;
+    /* (uid_t)-1 means "leave as it is" to setresuid(2): it would stay root. */
+    if (out->uid == UINT32_MAX || out->gid == UINT32_MAX) {
+        const char *key = out->uid == UINT32_MAX ? "uid" : "gid";
+        return oci_bad(&r, key, json_find(r.obj, key), "4294967295 is not an id");
+    }
     int64_t umask = -1;
     if (oci_read_i64(&r, "umask", 0, 0777, &umask) < 0)
         return -1;

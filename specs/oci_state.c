@@ -53,19 +53,24 @@ void oci_state_put(struct json_writer *w, const char *key, const struct oci_stat
     json_end_object(w);
 }
 
+void oci_state_put_record(struct json_writer *w, const struct oci_state *s)
+{
+    json_begin_object(w, NULL);
+    write_common(w, s, s->pid);
+    json_put_u64(w, "startTicks", s->start_ticks);
+    json_put_string(w, "cgroup", s->cgroup);
+    json_put_u64(w, "ownerUid", s->owner_uid);
+    json_put_bool(w, "laterHooks", s->has_later_hooks);
+    json_end_object(w);
+}
+
 int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e)
 {
     auto_buf struct buf text;
     buf_init(&text, STATE_BYTES_MAX);
     struct json_writer w;
     json_writer_init(&w, &text, 0);
-    json_begin_object(&w, NULL);
-    write_common(&w, s, s->pid);
-    json_put_u64(&w, "startTicks", s->start_ticks);
-    json_put_string(&w, "cgroup", s->cgroup);
-    json_put_u64(&w, "ownerUid", s->owner_uid);
-    json_put_bool(&w, "laterHooks", s->has_later_hooks);
-    json_end_object(&w);
+    oci_state_put_record(&w, s);
     (void)buf_add_char(&text, '\n');
     (void)buf_add(&text, s->config, s->config_len);
     if (text.overflow)
@@ -87,13 +92,19 @@ int oci_state_publish(int dir_fd, struct err *e)
 int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct err *e)
 {
     auto_buf struct buf text;
-    struct json *doc;
     buf_init(&text, STATE_BYTES_MAX);
     if (fd_read_file(dir_fd, STATE_FILE, &text, e) < 0)
         return e->errnum == ENOENT ? err_conflict(e, "container has no state") : -1;
-    const char *all = text.data ? text.data : "";
-    size_t line = strcspn(all, "\n"); /* in JSON without indentation there is none */
-    if (json_parse(a, STATE_FILE, all, line, &doc, e) < 0)
+    return oci_state_decode(a, text.data ? text.data : "", text.len, out, e);
+}
+
+int oci_state_decode(struct arena *a, const char *text, size_t len, struct oci_state *out,
+                     struct err *e)
+{
+    struct json *doc;
+    const char *newline = memchr(text, '\n', len); /* in JSON without indentation there is none */
+    size_t line = newline ? (size_t)(newline - text) : len;
+    if (json_parse(a, STATE_FILE, text, line, &doc, e) < 0)
         return -1;
     struct oci_reader r = { a, doc, "state", e };
     *out = (struct oci_state){ .id = "", .bundle = "", .rootfs = "", .created = "", .cgroup = "" };
@@ -113,9 +124,9 @@ int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct er
         return -1;
     if (!out->id[0])
         return oci_bad(&r, "id", json_find(doc, "id"), "is missing");
-    if (line < text.len)
-        out->config_len = text.len - line - 1;
-    out->config = arena_strndup(a, all + (out->config_len ? line + 1 : line), out->config_len);
+    if (line < len)
+        out->config_len = len - line - 1;
+    out->config = arena_strndup(a, text + (out->config_len ? line + 1 : line), out->config_len);
     out->pid = (pid_t)pid;
     return 0;
 }

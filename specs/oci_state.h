@@ -18,8 +18,8 @@ struct oci_state {
     struct oci_pairs annotations;
     uint32_t owner_uid;
     const char *exit_cause; /* of a stopped container: "oom"; NULL: not known. Never saved */
-    bool has_later_hooks; /* poststart or poststop: `start` and `delete` need the config */
-    const char *config;   /* the text of config.json: the bundle may change or go */
+    bool has_later_hooks;   /* poststart or poststop: `start` and `delete` need the config */
+    const char *config;     /* the text of config.json: the bundle may change or go */
     size_t config_len;
 };
 
@@ -31,6 +31,11 @@ void oci_state_write(struct json_writer *w, const struct oci_state *s, const cha
 /* The same as the member KEY of an object. */
 void oci_state_put(struct json_writer *w, const char *key, const struct oci_state *s,
                    const char *status);
+/* The first line of state.json, which has more than the public form; and all of it back. Both pure.
+ */
+void oci_state_put_record(struct json_writer *w, const struct oci_state *s);
+must_check int oci_state_decode(struct arena *a, const char *text, size_t len,
+                                struct oci_state *out, struct err *e);
 /* Two lines, the state and the config as it was. Prepared beside its place, put in it by a rename:
  * readers see all of it or nothing. */
 must_check int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e);

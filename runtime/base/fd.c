@@ -195,6 +195,21 @@ int fd_remove_tree(int dir_fd, const char *name)
     return remove_at(dir_fd, name, 0, 0);
 }
 
+void fd_close_others(unsigned first, const int *kept, size_t count)
+{
+    for (;;) {
+        unsigned next = ~0u;
+        for (size_t i = 0; i < count; i++)
+            if (kept[i] >= 0 && (unsigned)kept[i] >= first && (unsigned)kept[i] < next)
+                next = (unsigned)kept[i];
+        if (next > first)
+            (void)syscall(SYS_close_range, first, next == ~0u ? ~0u : next - 1, 0);
+        if (next == ~0u)
+            return;
+        first = next + 1;
+    }
+}
+
 int fd_set_nonblock(int fd)
 {
     int flags = fcntl(fd, F_GETFL);

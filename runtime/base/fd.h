@@ -30,6 +30,8 @@ must_check int fd_mkdir_all(int dir_fd, const char *path, mode_t mode);
  * another file system; ENOENT is success. -1 with errno of the first failure. */
 must_check int fd_remove_tree(int dir_fd, const char *name);
 
+/* Closes all from FIRST on but the COUNT of KEPT (-1 among them: none). */
+void fd_close_others(unsigned first, const int *kept, size_t count);
 must_check int fd_set_nonblock(int fd);
 must_check int fd_set_cloexec(int fd, bool on);
 

@@ -13,7 +13,9 @@ enum {
 static struct {
     int fd;
     enum log_level level;
-} sink = { STDERR_FILENO, LOG_INFO };
+    log_tell_fn *tell;
+    const void *context;
+} sink = { STDERR_FILENO, LOG_INFO, NULL, NULL };
 
 static const char *const level_names[LOG_LEVEL_COUNT_] = {
     [LOG_ERROR] = "error",
@@ -26,6 +28,12 @@ void log_open(int fd, enum log_level level)
 {
     sink.fd = fd;
     sink.level = level;
+}
+
+void log_tell(log_tell_fn *fn, const void *context)
+{
+    sink.tell = fn;
+    sink.context = context;
 }
 
 static size_t put_prefix(char *line, size_t size, enum log_level level, const char *service,
@@ -60,6 +68,10 @@ void log_event(enum log_level level, const char *service, const char *event, con
         n--;
     line[n++] = '\n';
     (void)!write(sink.fd, line, n); /* nobody is left to tell */
+    const char *text = strstr(line, event);
+    line[n - 1] = '\0';
+    if (sink.tell && level <= LOG_WARN && text)
+        sink.tell(sink.context, text);
 }
 
 const char *log_quote(char *to, size_t size, const char *s)

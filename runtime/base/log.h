@@ -20,6 +20,11 @@ enum log_level {
 /* FD is borrowed. Lines above LEVEL are dropped. */
 void log_open(int fd, enum log_level level);
 
+/* Warnings and errors are told to FN too, as "EVENT key=value…" without a newline. CONTEXT must
+ * live as long as the program. */
+typedef void log_tell_fn(const void *context, const char *text);
+void log_tell(log_tell_fn *fn, const void *context);
+
 /* SERVICE may be NULL. EVENT is a stable dotted name. FMT gives the `key=value` pairs, may be "".
  * Values with spaces are the caller's to quote: use %s with log_quote. */
 void log_event(enum log_level level, const char *service, const char *event, const char *fmt, ...)

@@ -1,5 +1,7 @@
 """Fixtures of the tests of svc-runtime."""
 import os
+import shutil
+import subprocess
 
 import pytest
 
@@ -20,6 +22,31 @@ def new_container(needs_root, svc_runtime, scratch, busybox_rootfs):
     yield make
     for container in made:
         container.delete("--force")
+
+
+@pytest.fixture(scope="session")
+def attack_program(svc_runtime, tmp_path_factory):
+    """Path of attack.c as a static program."""
+    path = os.environ.get("SVC_ATTACK", os.path.join(os.path.dirname(svc_runtime), "tests/runtime/attack"))
+    if not os.path.exists(path):
+        if not shutil.which("gcc"):
+            pytest.skip("the attack program is not built: run make pytest")
+        path = str(tmp_path_factory.mktemp("attack") / "attack")
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "attack.c")
+        subprocess.run(["gcc", "-D_GNU_SOURCE", "-O1", "-static", "-o", path, source], check=True)
+    return path
+
+
+@pytest.fixture
+def armed(attack_program):
+    """armed(container): with the attack program at /bin/attack, and a copy of the runtime of its own, which may be lost."""
+
+    def arm(container):
+        shutil.copy(attack_program, os.path.join(container.rootfs, "bin/attack"))
+        container.program = shutil.copy(container.program, os.path.join(container.bundle, "svc-runtime"))
+        return container
+
+    return arm
 
 
 @pytest.fixture

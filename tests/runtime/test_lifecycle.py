@@ -141,7 +141,7 @@ def test_delete_force_of_nobody_succeeds(container):
 def test_an_unknown_id_does_not_exist(container, verb):
     done = container.call(verb, "nobody-here", *(["true"] if verb == "exec" else []))
     assert done.returncode != 0
-    assert 'container "nobody-here" does not exist' in done.stderr
+    assert 'container does not exist: "nobody-here"' in done.stderr
 
 
 def test_an_id_is_taken_once(sleeper):
