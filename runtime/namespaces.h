@@ -12,8 +12,8 @@
 #include "specs/oci_config.h"
 
 struct namespaces_plan {
-    uint64_t clone_flags;        /* for clone3 */
-    uint64_t unshare_flags;      /* for namespaces_enter */
+    uint64_t clone_flags;   /* for clone3 */
+    uint64_t unshare_flags; /* for namespaces_enter */
     bool is_cgroup_new, is_time_new;
     int join_fds[OCI_NS_COUNT_]; /* -1: not joined */
     /* Some must be entered before the clone (sibling.h): a pid namespace, a user namespace that the

@@ -140,8 +140,14 @@ int scheduling_plan_init(const struct oci_process *process, struct scheduling_pl
 
 int scheduling_apply(const struct scheduling_plan *p, pid_t pid, struct err *e)
 {
-    if (p->has_attr && syscall(SYS_sched_setattr, pid, &p->attr, 0U) < 0)
-        return err_sys(e, errno, "process.scheduler: set");
+    if (p->has_attr && syscall(SYS_sched_setattr, pid, &p->attr, 0U) < 0) {
+        int errnum = errno;
+        (void)err_sys(e, errnum, "process.scheduler: set");
+        /* sched(7): a new group of the v1 cpu controller has no real-time budget */
+        if (errnum == EPERM && (p->attr.policy == SCHED_FIFO || p->attr.policy == SCHED_RR))
+            err_hint(e, "on cgroup v1 it needs linux.resources.cpu.realtimeRuntime too");
+        return -1;
+    }
     /* One process, and what it forks: its process group is still the caller's. */
     if (p->has_io && syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, pid, p->io) < 0)
         return err_sys(e, errno, "process.ioPriority: set");

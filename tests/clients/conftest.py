@@ -102,8 +102,8 @@ class Client:
 
 
 class Podman(Client):
-    # v2 here may have no controllers, and podman always asks for a limit of processes.
     def options(self):
+        # v2 here may have no controllers, and podman always asks for a limit of processes.
         return ["--network", "none", *(["--pids-limit", "0"] if self.view == "v2" else [])]
 
     def run(self, *words, **rest):
@@ -113,10 +113,10 @@ class Podman(Client):
     def output(self, *words, **rest):
         return self.ok("run", "--rm", *self.options(), *words, **rest)
 
-    def start(self, *words, network=True):
+    def start(self, *words):
         """A detached container; its name."""
         name = self.name()
-        self.ok("run", "-d", "--name", name, *(self.options() if network else []), *words)
+        self.ok("run", "-d", "--name", name, *self.options(), *words)
         return name
 
 
@@ -269,17 +269,5 @@ def needs_nat():
     def check(client):
         if not has_nat(client.world):
             pytest.skip("this kernel has no address translation for iptables")
-
-    return check
-
-
-@pytest.fixture
-def needs_verb(svc_runtime):
-    """needs_verb(NAME): skips when svc-runtime has no such verb."""
-
-    def check(verb):
-        usage = subprocess.run([svc_runtime, "--help"], stdout=subprocess.PIPE, text=True, check=True).stdout
-        if f"\n  {verb} " not in usage:
-            pytest.skip(f"svc-runtime has no verb {verb} yet")
 
     return check

@@ -161,12 +161,14 @@ def test_init_reaps(podman):
     options = ("--init", "--init-path", init)
     assert podman.output(*options, IMAGE, "cat", "/proc/1/cmdline").startswith("/run/podman-init")
     # The program's orphan is the init's, and goes.
-    script = "(sh -c 'echo $$' &) >/tmp/pid; until test -s /tmp/pid && ! test -e /proc/$(cat /tmp/pid); do sleep 0.02; done; exit 7"
+    script = ("(sh -c 'echo $$' &) >/tmp/pid; until test -s /tmp/pid && ! test -e /proc/$(cat /tmp/pid);"
+              " do sleep 0.02; done; exit 7")
     assert podman.run(*options, IMAGE, "timeout", "10", "sh", "-c", script).code == 7
 
 
 def test_hooks(podman):
-    podman.world.write("/etc/hooks/a.json", '{"version": "1.0.0", "when": {"always": true}, "stages": ["createRuntime", "poststop"],'
+    podman.world.write("/etc/hooks/a.json", '{"version": "1.0.0", "when": {"always": true},'
+                       '"stages": ["createRuntime", "poststop"],'
                        '"hook": {"path": "/bin/sh", "args": ["sh", "-c", "cat >>/run/states; echo >>/run/states"]}}')
     hooks = Hooked(podman)
     assert hooks.ok("run", "--rm", *podman.options(), IMAGE, "echo", "hi") == "hi"

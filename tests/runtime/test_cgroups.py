@@ -125,6 +125,7 @@ def test_a_limit_that_cannot_be_had_is_an_error_that_says_so(new_container, limi
 
 
 def test_kernel_memory_is_passed_over_with_a_word(container):
+    cgroups.home("memory")
     done = resources(container, memory={"limit": 64 * MIB, "kernel": 32 * MIB}).run()
     assert done.returncode == 0 and "memory.kernel" in done.stderr and "no effect" in done.stderr
 
@@ -145,6 +146,8 @@ def test_what_makes_no_sense_is_refused(container, limits, words):
         cgroups.home("hugetlb")
     if key == "blockIO":
         cgroups.home("blkio")
+    if key == "memory":
+        cgroups.home("memory")
     assert words in resources(container, **limits).error()
     assert container.cgroup_dirs() == []
 
@@ -317,10 +320,10 @@ def test_no_path_is_below_our_own(container):
 
 
 def test_the_cgroup_of_another_container_is_refused_and_left_alone(idle, new_container):
-    first = idle(pids={"limit": 9})
+    first = idle(**({"pids": {"limit": 9}} if cgroups.has("pids") else {}))
     second = new_container()
     second.config["linux"]["cgroupsPath"] = first.config["linux"]["cgroupsPath"]
-    line = resources(second, pids={"limit": 3}).error()
+    line = resources(second).error()
     assert "has processes in it" in line
     assert first.status() == "running"
     if cgroups.has("pids"):
@@ -361,7 +364,8 @@ def test_a_parent_with_processes_is_named_when_it_keeps_a_controller_back(contai
             assert not os.path.exists(parent + "/inner")
         finally:
             process.kill()
-    os.rmdir(parent)
+            process.wait()
+            os.rmdir(parent)
 
 
 def test_a_threaded_parent_gets_a_threaded_child(container):

@@ -117,6 +117,8 @@ def test_the_scheduler(either, scheduler, policy, priority):
     """Fields of /proc/PID/stat, proc(5): 41 is the policy, 18 the priority."""
     either.config["process"]["scheduler"] = scheduler
     either.config["process"]["args"] = ["cat", "/proc/self/stat"]
+    if policy in (1, 2) and os.path.exists("/sys/fs/cgroup/cpu/cpu.rt_runtime_us"):
+        either.config["linux"]["resources"] = {"cpu": {"realtimeRuntime": 10_000, "realtimePeriod": 1_000_000}}
     done = either.run()
     if done.returncode and "not permitted" in done.stderr:
         pytest.skip("needs CAP_SYS_NICE and real-time scheduling in this cgroup")
@@ -125,6 +127,14 @@ def test_the_scheduler(either, scheduler, policy, priority):
     assert int(fields[41 - 3]) == policy
     if policy in (0, 3):
         assert int(fields[18 - 3]) == priority - 100
+
+
+def test_real_time_without_a_budget_says_what_is_missing(container):
+    container.config["process"]["scheduler"] = {"policy": "SCHED_FIFO", "priority": 10}
+    done = container.run()
+    if done.returncode == 0:
+        pytest.skip("this kernel gives a new cgroup real-time budget")
+    assert "process.scheduler: set" in done.stderr and "realtimeRuntime" in done.stderr
 
 
 def test_the_deadline_scheduler(container):
