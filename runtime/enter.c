@@ -271,8 +271,16 @@ static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
             continue;
         return -1;
     }
-    struct err gone;
-    (void)!sync_send(ours, SYNC_PREPARED, NULL, &gone);
+    /* One that has ended says why; any other would wait for ever for what could not be sent. */
+    struct err unsent;
+    if (sync_send(ours, SYNC_PREPARED, NULL, &unsent) < 0 && unsent.errnum != EPIPE &&
+        unsent.errnum != ECONNRESET) {
+        fd_close(&ours);
+        while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
+            continue;
+        *e = unsent;
+        return -1;
+    }
     return wait_for_exec(n, ours, *pid, e);
 }
 

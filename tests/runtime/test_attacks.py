@@ -1,4 +1,30 @@
-"""Attempts to get out, or to make the runtime do harm: one per class of the public record (CVE numbers beside them)."""
+"""Attempts to get out, or to make the runtime do harm: all of the public record that concerns a runtime.
+
+Each row of RUNTIME.md section 2: what the code does about it (file: function), and the tests that try it. Here are the plain attempts;
+_entering has a hostile program that waits for the runtime, _paths hostile root file systems and races, _input hostile words and files,
+test_order_of_opening.py proves from strace that host objects come first.
+
+| CVE | technique | tests |
+|---|---|---|
+| 2016-9962 | not dumpable before there is a process inside (main: hide; enter: hide_and_follow), no files of the host in it (enter: close_hosts, close_joined; init: close_others) | entering: nothing_is_got_from_a_process_that_enters_by_exec; exec_brings_no_files_in |
+| 2019-5736 | executes from a read-only mount of its own, else a sealed memfd (self: self_protect) | entering: an_image_that_executes_the_runtime_cannot_write_to_it, an_image_whose_program_is_the_runtime, the_program_survives_an_attacker_that_may_trace_all, the_program_is_on_a_readonly_mount, where_the_mount_cannot_be_copied_the_program_is_sealed |
+| 2019-16884, 2019-19921, 2023-27561, 2023-28642, 2025-52881 | sysctls go to a procfs of our own (sysctl: sysctl_apply); /proc and /sys are mounted on directories only (mounts: make_unlinked); labels are refused | a_linked_proc_or_sys, proc_and_sysfs_behind_a_link; paths: a_fake_proc_gets_no_sysctl, a_mask_lands_where_it_is_meant_to, a_race_for_proc |
+| 2019-18837, 2021-30465, 2024-45310, docker 2018-15664 | openat2(RESOLVE_IN_ROOT), mkdirat by fd, move_mount on fds (rootfs: rootfs_open, rootfs_make, rootfs_attach) | mount_targets_stay_beneath_the_root; paths: a_mount_target_that_leads_out, a_destination_with_dots, a_race_of_links_during_the_start |
+| 2022-29162, 2022-27650, 2022-24769 | inheritable is what the configuration says (caps: caps_plan_init; exec: add_capabilities) | entering: the_inheritable_set_is_empty, the_inheritable_set_is_what_the_configuration_says |
+| 2021-43784 | the runtime builds no netlink message (netns/ does, with checked bounds: tests/unit/netns) | input: far_too_many[mappings] |
+| 2023-25809 | a cgroup namespace, or nothing of the machine's that is writable (mounts: attach_cgroup) | paths: cgroups_of_the_machine_cannot_be_written_to |
+| 2024-21626 | close_range at entry and before anything is looked up inside (main: secure_fds; init: close_others; enter: close_joined), getcwd after chdir (payload: enter_cwd) | a_leaked_working_directory, a_leaked_working_directory_of_exec, leaked_files_are_not_inside; entering: a_program_behind_a_file_of_the_runtime, a_working_directory_behind_a_file_of_the_runtime |
+| 2025-31133 | masks are the host's null device, opened and verified before the clone (masks: masks_open) | a_linked_null_is_no_mask; paths: the_null_device_of_an_image_is_no_mask |
+| 2025-52565, 2026-41579, 2026-47766, 2026-88264, 2026-88265 | /dev/pts is verified to be a devpts before its ptmx is opened, TIOCGPTPEER (terminal: open_ptmx, terminal_open); owners by verified fds (devices: give_node); standard files from the host's null (main: secure_fds) | a_linked_console; paths: a_device_path_that_leads_out, a_device_in_the_place_of_ptmx_is_not_opened, console_of_an_image_is_not_given_away, a_race_for_a_new_device |
+| 2026-30892 | one strict parser (specs/passwd: passwd_find; str_to_u64); (uid_t)-1 is no id (specs/oci_config: read_user) | input: a_user_that_is_none_is_not_root, nobody_stays_root_by_an_overflow |
+| 2025-24965 | no file of ours is written into a root; passwd is looked at before it is opened (user: open_text) | paths: nothing_is_written_through_links_of_an_image, a_device_in_the_place_of_passwd_is_not_opened |
+| bwrap 2017-5226 | setsid, always (payload: payload_exec) | the_callers_terminal_cannot_be_typed_into; entering: the_callers_terminal_is_out_of_reach |
+| ids and cgroup paths (crun 1.28, 1.29) | container: container_check_id, cgroup: path_normalise | input: an_id_is_no_path, a_cgroup_path_stays_below; cgroup_paths_stay_inside |
+| containerd 2020-15257, 2022-23648, docker 2019-14271, 2024-41110 | of the supervisor: tests/stack | test_escapes.py |
+
+Beside the table: names and sysctls of the machine's own namespaces are refused (namespaces: namespaces_is_private), a --root that others
+can change (container: open_root), control characters in errors (main: make_one_line): _input and test_errors.py.
+"""
 import os
 import stat
 import subprocess
