@@ -11,6 +11,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
+#include "runtime/idmap.h"
 
 static const char *const status_names[CONTAINER_STATUS_COUNT_] = {
     [CONTAINER_CREATING] = "creating", [CONTAINER_CREATED] = "created",
@@ -105,7 +106,10 @@ int container_load_config(struct container *c, struct oci_config *out, struct er
     out->bundle = c->state.bundle;
     if (json_parse(&c->arena, "config.json", c->state.config, c->state.config_len, &doc, e) < 0)
         return -1;
-    return oci_config_decode(&c->arena, doc, out, e);
+    if (oci_config_decode(&c->arena, doc, out, e) < 0)
+        return -1;
+    idmap_fill(&c->arena, out, c->state.owner_uid, getegid());
+    return 0;
 }
 
 int container_remove(const struct runtime *rt, struct container *c, struct err *e)

@@ -32,6 +32,22 @@ bool idmap_to_host(const struct oci_idmaps *maps, uint32_t id, uint32_t *out)
     return false;
 }
 
+static struct oci_idmaps one_id(struct arena *a, uint32_t host_id)
+{
+    struct oci_idmaps maps = { arena_alloc(a, sizeof(*maps.items)), 1 };
+    maps.items[0] = (struct oci_idmap){ .container_id = 0, .host_id = host_id, .size = 1 };
+    return maps;
+}
+
+void idmap_fill(struct arena *a, struct oci_config *c, uid_t uid, gid_t gid)
+{
+    const struct oci_namespace *user = &c->namespaces[OCI_NS_USER];
+    if (!user->is_wanted || user->path || c->uid_mappings.count || c->gid_mappings.count)
+        return;
+    c->uid_mappings = one_id(a, uid);
+    c->gid_mappings = one_id(a, gid);
+}
+
 /* "1-4-10" or "@1-3-10", of LEN bytes. */
 static int parse_triplet(const char *text, size_t len, const struct oci_idmaps *container,
                          struct oci_idmap *out)

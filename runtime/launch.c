@@ -80,6 +80,7 @@ static int load_config(struct launch *l, struct err *e)
     l->config.bundle = arena_strdup(a, l->options->bundle);
     if (oci_config_decode(a, doc, &l->config, e) < 0)
         return -1;
+    idmap_fill(a, &l->config, geteuid(), getegid());
     if (!l->config.process.is_set)
         return err_input(e, "config.json: process is missing");
     if (l->config.process.terminal && !l->options->console_socket && !l->options->master_fd)
@@ -142,7 +143,8 @@ static int make_plan(struct launch *l, struct err *e)
         return -1;
     if (has_userns && !c->namespaces[OCI_NS_USER].path &&
         (!c->uid_mappings.count || !c->gid_mappings.count))
-        return err_input(e, "config.json: linux.uidMappings: a user namespace needs mappings");
+        return err_input(e, "config.json: linux.%sMappings: a user namespace needs both kinds",
+                         c->uid_mappings.count ? "gid" : "uid");
     if (sysctl_check(c, e) < 0 || net_devices_check(c, e) < 0 ||
         mounts_plan_init(&l->container->arena, c, &p->mounts, e) < 0 ||
         payload_plan_init(c, &c->process, l->options->preserve_fds, l->options->listen_fds,

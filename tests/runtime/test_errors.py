@@ -101,7 +101,7 @@ CHANGES = {
     "namespaces: a path that is missing": lambda c: (drop_namespace("network")(c), namespace(type="network", path="/no/such/ns")(c)),
     "namespaces: a hostname without its own": drop_namespace("uts"),
     "namespaces: a hostname for the machine's": lambda c: (drop_namespace("uts")(c), namespace(type="uts", path="/proc/self/ns/uts")(c)),
-    "mappings: missing": namespace(type="user"),
+    "mappings: one kind": user_namespace(MAP, []),
     "mappings: no range": user_namespace([{"containerID": 0, "hostID": 1, "size": 0}]),
     "mappings: overflow": user_namespace([{"containerID": 0, "hostID": 4294967295, "size": 2}]),
     "mappings: overlapping": user_namespace(MAP + MAP),

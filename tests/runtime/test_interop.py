@@ -38,3 +38,10 @@ def test_a_working_directory_is_never_made_outside_of_the_root(container, tmp_pa
     container.config["process"]["cwd"] = "/away/deeper"
     container.shell("true").run()
     assert os.listdir(tmp_path) == []
+
+
+def test_a_user_namespace_without_mappings_has_the_callers_root(container):
+    container.config["linux"]["namespaces"].append({"type": "user"})
+    result = container.shell("cat /proc/self/uid_map /proc/self/gid_map").run()
+    assert result.returncode == 0, result.stderr
+    assert [line.split() for line in result.stdout.splitlines()] == [["0", "0", "1"], ["0", "0", "1"]]
