@@ -307,8 +307,11 @@ PACKAGES_BUILD := gcc make libc6-dev musl-tools libyajl-dev libyaml-dev
 PACKAGES_RUN := nftables redis-server gunicorn python3-flask python3-redis
 PACKAGES_TEST := libcmocka-dev libseccomp-dev python3-pytest python3-pytest-xdist clang-14 clang-format-14 clang-tidy-14 \
                  cppcheck busybox-static iproute2 curl procps strace
-# Clients that drive svc-runtime in tests/clients.
-PACKAGES_CLIENTS := podman conmon crun netavark aardvark-dns iptables containerd docker.io tini
+# Clients that drive svc-runtime in tests/clients. Those of the second list run as daemons from the moment that they are
+# installed, and Docker's rewrites the rules of iptables: they are installed on machines that are thrown away (CI=true,
+# as CI systems set it); elsewhere their tests run where they are already.
+PACKAGES_CLIENTS := podman conmon crun netavark aardvark-dns iptables tini
+PACKAGES_DAEMONS := $(if $(filter true,$(CI)),containerd docker.io)
 PACKAGES_FUZZ := clang-14 libclang-rt-14-dev
 PACKAGES_BENCH := crun runc golang-github-containers-common redis-server gunicorn python3-flask python3-redis nftables busybox-static
 PACKAGES_VM := qemu-system-x86 busybox-static cpio kmod e2fsprogs
@@ -331,7 +334,7 @@ deps: ## install the packages that the build needs (root)
 deps-run: ## … and those of the examples (root)
 	$(call install_missing,$(PACKAGES_BUILD) $(PACKAGES_RUN))
 deps-test: ## … and those of the tests (root)
-	$(call install_missing,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_CLIENTS))
+	$(call install_missing,$(PACKAGES_BUILD) $(PACKAGES_RUN) $(PACKAGES_TEST) $(PACKAGES_CLIENTS) $(PACKAGES_DAEMONS))
 
 # --- the rest ----------------------------------------------------------------------------------
 

@@ -171,12 +171,37 @@ static int walk(const struct cgroup_dir *dir, const char *path, uint32_t wanted,
     return take_fd(&held);
 }
 
+/* In it or below: `delete` ends all of them. */
+static int has_processes(const struct cgroup_dir *dir, bool *out, struct err *e)
+{
+    char text[128];
+    *out = false;
+    if (dir->hierarchy.version == 2) {
+        if (cgroup_read_file(dir->fd, "cgroup.events", text, sizeof(text)) < 0)
+            return err_sys(e, errno, "read cgroup.events of cgroup %s", dir->hierarchy.mountpoint);
+        *out = cgroup_find_u64(text, "populated") != 0;
+        return 0;
+    }
+    struct cgroup_tree tree;
+    if (cgroup_tree_read(dir->fd, &tree, e) < 0)
+        return -1;
+    for (size_t i = 0; i < tree.count && !*out; i++) {
+        const char *file = arena_printf(&tree.arena, "%s/cgroup.procs", tree.paths[i]);
+        *out = cgroup_read_file(dir->fd, file, text, 2) == 0 && text[0];
+    }
+    cgroup_tree_done(&tree);
+    return 0;
+}
+
 /* runtime-spec config-linux.md §Control groups: a cgroup that is frozen, or not empty, is refused.
  * One that we made is neither. */
 static int check_found(const struct cgroup_dir *dir, const char *path, struct err *e)
 {
     char text[16];
-    if (cgroup_read_file(dir->fd, "cgroup.procs", text, 2) == 0 && text[0]) {
+    bool is_used;
+    if (has_processes(dir, &is_used, e) < 0)
+        return -1;
+    if (is_used) {
         (void)err_conflict(e, "cgroup %s%s has processes in it", dir->hierarchy.mountpoint, path);
         err_hint(e, "is it another container's? linux.cgroupsPath must be this one's alone");
         return -1;
@@ -229,15 +254,16 @@ void cgroup_host_versions(const struct cgroup_host *host,
                 versions[c] = host->items[i].version;
 }
 
-/* Every container has these, for its statistics, the count of OOM kills and the device rules, and
- * to weigh as one in the competition for CPUs however many threads it has; of others a directory is
- * made when a limit asks for it, at the start or by an update, since each costs a join (50-80 us on
- * v1). */
+/* Every container has these, for its statistics, the count of OOM kills and the device rules; of
+ * others a directory is made when a limit asks for it, at the start or by an update, since each
+ * costs 0.1 ms on v1. cpu of v1 is one of the others: a group without a share of real-time
+ * (cpu.rt_runtime_us, 0 at first) refuses SCHED_FIFO to its processes (sched-rt-group.rst §1). */
 static uint32_t controllers_always(const struct cgroup_host *host)
 {
-    uint32_t bits = CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_CPU) |
-                    CGROUP_BIT(CGROUP_CPUACCT) | CGROUP_BIT(CGROUP_PIDS) |
-                    CGROUP_BIT(CGROUP_DEVICES);
+    uint32_t bits = CGROUP_BIT(CGROUP_MEMORY) | CGROUP_BIT(CGROUP_CPUACCT) |
+                    CGROUP_BIT(CGROUP_PIDS) | CGROUP_BIT(CGROUP_DEVICES);
+    if (host->layout == CGROUP_V2)
+        bits |= CGROUP_BIT(CGROUP_CPU);
     if (host->layout == CGROUP_V1)
         bits |= CGROUP_BIT(CGROUP_FREEZER);
     return bits;

@@ -9,6 +9,7 @@
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
 #include "runtime/cgroup_impl.h"
+#include "runtime/idmap.h"
 
 enum {
     LIST_MAX = 4096
@@ -27,7 +28,8 @@ static bool has_option(const struct oci_mount *m, const char *option)
 static bool is_delegated(const struct oci_config *c)
 {
     const struct oci_namespace *ns = &c->namespaces[OCI_NS_CGROUP];
-    if (!ns->is_wanted || ns->path)
+    /* Who the user is on the host cannot be told in a user namespace that was joined. */
+    if (!ns->is_wanted || ns->path || c->namespaces[OCI_NS_USER].path)
         return false;
     for (size_t i = 0; i < c->mount_count; i++) {
         const struct oci_mount *m = &c->mounts[i];
@@ -43,15 +45,8 @@ static int owner_of(const struct oci_config *c, uid_t *out, struct err *e)
 {
     uint32_t uid = c->process.user.uid;
     *out = uid;
-    if (!c->namespaces[OCI_NS_USER].is_wanted)
+    if (!c->namespaces[OCI_NS_USER].is_wanted || idmap_to_host(&c->uid_mappings, uid, out))
         return 0;
-    for (size_t i = 0; i < c->uid_mappings.count; i++) {
-        const struct oci_idmap *m = &c->uid_mappings.items[i];
-        if (uid >= m->container_id && uid - m->container_id < m->size) {
-            *out = m->host_id + (uid - m->container_id);
-            return 0;
-        }
-    }
     return err_input(e, "process.user.uid: %u is not in linux.uidMappings", uid);
 }
 
@@ -125,31 +120,46 @@ int cgroup_open_sub(const struct cgroup *cg, const char *path, struct cgroup **o
     return 0;
 }
 
-int cgroup_open_v2_of(const struct cgroup *cg, pid_t pid, struct err *e)
+/* What /proc/PID/cgroup says of the hierarchy: behind "0::", or "NUMBER:CONTROLLERS:". */
+static const char *find_path(const char *text, const struct cgroup_hierarchy *h)
 {
-    char file[64], text[LIST_MAX];
-    const struct cgroup_dir *dir = cgroup_dir_v2(cg);
+    size_t len = strlen(h->options);
+    for (const char *line = text; line && *line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        const char *name = strchr(line, ':');
+        if (!name)
+            return NULL;
+        if (strncmp(name + 1, h->options, len) == 0 && name[1 + len] == ':' && name[2 + len] == '/')
+            return name + 2 + len;
+    }
+    return NULL;
+}
+
+int cgroup_open_of(const struct cgroup_dir *dir, pid_t pid, struct err *e)
+{
+    char file[64], text[LIST_MAX], path[CGROUP_PATH_LIMIT], normal[CGROUP_PATH_LIMIT];
     (void)snprintf(file, sizeof(file), "/proc/%d/cgroup", (int)pid);
-    if (!dir)
-        return err_host(e, "there is no cgroup v2 hierarchy");
     if (cgroup_read_file(AT_FDCWD, file, text, sizeof(text)) < 0)
         return err_sys(e, errno, "read %s", file);
-    const char *line = strstr(text, "0::/");
-    while (line && line != text && line[-1] != '\n')
-        line = strstr(line + 1, "0::/");
-    if (!line)
-        return err_host(e, "%s says nothing of cgroup v2", file);
-    char path[CGROUP_PATH_LIMIT];
-    size_t len = strcspn(line + 4, "\n");
+    const char *found = find_path(text, &dir->hierarchy);
+    if (!found)
+        return err_host(e, "%s says nothing of %s", file, dir->hierarchy.mountpoint);
+    size_t len = strcspn(found, "\n");
     if (len >= sizeof(path))
         return err_host(e, "%s: the path is too long", file);
-    memcpy(path, line + 4, len);
+    memcpy(path, found, len);
     path[len] = '\0';
     /* seen from a cgroup namespace of ours it may be outside: "/../other" */
-    char normal[CGROUP_PATH_LIMIT];
     if (cgroup_path_normalise(file, path, normal, e) < 0)
         return -1;
     int fd = openat(dir->root_fd, normal[0] ? normal + 1 : ".", CGROUP_DIR_FLAGS);
-    return fd < 0 ? err_sys(e, errno, "open cgroup %s of the container's first process", normal)
+    return fd < 0 ? err_sys(e, errno, "open cgroup %s%s of process %d", dir->hierarchy.mountpoint,
+                            normal, (int)pid)
                   : fd;
+}
+
+int cgroup_open_v2_of(const struct cgroup *cg, pid_t pid, struct err *e)
+{
+    const struct cgroup_dir *dir = cgroup_dir_v2(cg);
+    return dir ? cgroup_open_of(dir, pid, e) : err_host(e, "there is no cgroup v2 hierarchy");
 }

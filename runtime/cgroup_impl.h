@@ -1,6 +1,6 @@
 #pragma once
 /* What the cgroup files share; nobody else includes it. cgroup_host.c finds the hierarchies,
- * cgroup_limits.c turns resources into writes (pure), cgroup_write.c does them, and takes them
+ * cgroup_limits.c and cgroup_limit_lists.c turn resources into writes (pure), cgroup_write.c does them, and takes them
  * back; cgroup_v1.c and cgroup_v2.c prepare directories and put device rules into force,
  * cgroup_procs.c deals with the processes inside, cgroup_stats.c counts, cgroup_state.c remembers,
  * cgroup_update.c changes limits, cgroup_delegate.c gives parts away, cgroup.c is the making of a
@@ -25,7 +25,7 @@ uint32_t cgroup_controllers_parse(const char *words, unsigned version);
 /* Reads cgroup.controllers of a v2 directory. */
 must_check int cgroup_controllers_read(int dir_fd, uint32_t *out, struct err *e);
 
-/* ---- cgroup_limits.c ---- */
+/* ---- cgroup_limits.c, cgroup_limit_lists.c ---- */
 
 struct cgroup_write {
     const char *key; /* "linux.resources.memory.limit", for messages */
@@ -112,6 +112,11 @@ must_check int cgroup_enable(struct cgroup *cg, uint32_t controllers, struct err
 #define CGROUP_OWN_PARENT "svc-runtime"
 /* True when PATH ("/svc-runtime/ID") is right below that. */
 bool cgroup_is_in_own_parent(const char *path);
+
+/* ---- cgroup_delegate.c ---- */
+
+/* The directory in which process PID is in DIR's hierarchy; -1 with an error. */
+must_check int cgroup_open_of(const struct cgroup_dir *dir, pid_t pid, struct err *e);
 
 /* ---- shared small things, cgroup_file.c ---- */
 

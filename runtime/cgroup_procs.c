@@ -396,9 +396,6 @@ static int remove_tree(const struct cgroup *cg, const struct cgroup_dir *dir, st
     if (unlinkat(dir->root_fd, cg->path + 1, AT_REMOVEDIR) == 0 || errno == ENOENT)
         return 0; /* most containers make no cgroups of their own */
     struct cgroup_tree tree;
-    /* Most have nothing below. */
-    if (unlinkat(dir->root_fd, cg->path + 1, AT_REMOVEDIR) == 0 || errno == ENOENT)
-        return 0;
     if (cgroup_tree_read(dir->fd, &tree, e) < 0)
         return -1;
     int result = 0;

@@ -56,26 +56,57 @@ static int move_processes(const struct cgroup *cg, const struct cgroup_dir *dir,
                     dir->hierarchy.mountpoint, cg->path);
 }
 
-/* Back to where they were before, the root of the hierarchy; the directories go. */
-static void leave(struct cgroup *cg, size_t first)
+/* Where the container's processes are in the hierarchies that it joins, to go back there. -1: not
+ * to be told, or nobody. */
+struct former {
+    int fds[CGROUP_HIERARCHY_MAX];
+};
+
+static void former_open(const struct cgroup *cg, size_t first, struct former *out)
+{
+    auto_free pid_t *pids = NULL;
+    size_t count = 0;
+    struct err ignored; /* then they go to the root of the hierarchy */
+    struct cgroup before = *cg;
+    before.count = first;
+    bool is_known = cgroup_pids(&before, &pids, &count, &ignored) == 0 && count > 0;
+    for (size_t i = first; i < cg->count; i++)
+        out->fds[i] = is_known ? cgroup_open_of(&cg->dirs[i], pids[0], &ignored) : -1;
+}
+
+static void former_close(struct former *f)
+{
+    for (size_t i = 0; i < CGROUP_HIERARCHY_MAX; i++)
+        fd_close(&f->fds[i]);
+}
+
+static void move_back(const struct cgroup_dir *dir, int former_fd)
+{
+    auto_free struct cgroup *one = cgroup_alloc();
+    auto_free pid_t *pids = NULL;
+    struct err ignored; /* why the update failed is told */
+    size_t count = 0;
+    one->dirs[0] = *dir;
+    one->count = 1;
+    if (cgroup_pids(one, &pids, &count, &ignored) < 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        char text[16];
+        (void)snprintf(text, sizeof(text), "%d", (int)pids[i]);
+        if (former_fd < 0 || cgroup_write_file(former_fd, "cgroup.procs", text) < 0)
+            (void)!cgroup_write_file(dir->root_fd, "cgroup.procs", text);
+    }
+}
+
+/* Back to where they were before; the directories go. */
+static void leave(struct cgroup *cg, size_t first, const struct former *former)
 {
     for (; cg->count > first; cg->count--) {
         struct cgroup_dir *dir = &cg->dirs[cg->count - 1];
-        auto_free struct cgroup *one = cgroup_alloc();
-        auto_free pid_t *pids = NULL;
-        struct err ignored; /* why the update failed is told */
-        size_t count = 0;
-        one->dirs[0] = *dir;
-        one->count = 1;
-        if (dir->fd >= 0 && cgroup_pids(one, &pids, &count, &ignored) == 0) {
-            for (size_t i = 0; i < count; i++) {
-                char text[16];
-                (void)snprintf(text, sizeof(text), "%d", (int)pids[i]);
-                (void)!cgroup_write_file(dir->root_fd, "cgroup.procs", text);
-            }
-        }
-        if (dir->fd >= 0)
+        if (dir->fd >= 0) { /* else it is somebody else's */
+            move_back(dir, former->fds[cg->count - 1]);
             (void)unlinkat(dir->root_fd, cg->path + 1, AT_REMOVEDIR);
+        }
         fd_close(&dir->fd);
         fd_close(&dir->root_fd);
     }
@@ -115,7 +146,7 @@ static int plan(const struct cgroup *cg, const struct cgroup_host *host,
 }
 
 static int apply(struct cgroup *cg, const struct cgroup_host *host,
-                 const struct cgroup_writes *writes, struct err *e)
+                 const struct cgroup_writes *writes, struct former *former, struct err *e)
 {
     uint32_t wanted = cgroup_writes_controllers(writes);
     size_t first = cg->count;
@@ -123,6 +154,7 @@ static int apply(struct cgroup *cg, const struct cgroup_host *host,
         return 0;
     if (cgroup_enable(cg, wanted, e) < 0 || cgroup_add_dirs(cg, host, 1, wanted, e) < 0)
         return -1;
+    former_open(cg, first, former);
     struct cgroup before = *cg; /* where the processes are counted: not in what is still empty */
     before.count = first;
     /* Limits last: they take themselves back when one fails. */
@@ -137,17 +169,20 @@ int cgroup_update(struct cgroup *cg, const struct oci_resources *res, bool *has_
 {
     struct cgroup_host host;
     struct cgroup_writes writes;
+    struct former former;
     size_t first = cg->count;
     *has_new_dirs = false;
+    memset(&former, -1, sizeof(former));
     if (cgroup_host_detect(&host, e) < 0 || check_use(cg, res, e) < 0 ||
         plan(cg, &host, res, &writes, e) < 0)
         return -1;
-    int result = apply(cg, &host, &writes, e);
+    int result = apply(cg, &host, &writes, &former, e);
     if (result < 0)
-        leave(cg, first);
+        leave(cg, first, &former);
     else
         cgroup_writes_log_note(&writes);
     *has_new_dirs = result == 0 && cg->count > first;
+    former_close(&former);
     cgroup_writes_done(&writes);
     return result;
 }

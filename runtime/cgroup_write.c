@@ -126,6 +126,8 @@ const char *cgroup_undo_text(const char *file, const char *before, const char *v
     for (size_t i = 0; i < ARRAY_LEN(keyed); i++) {
         if (!str_starts(file, keyed[i].file))
             continue;
+        if (strchr(value, '\n'))
+            return NULL; /* of several devices at once: "unified" can say that */
         bool has_key = value[key_len] == ' ';
         const char *line = has_key ? line_of(before, value, key_len)
                                    : line_of(before, "default", strlen("default"));

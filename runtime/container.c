@@ -61,7 +61,6 @@ static int open_root(const struct runtime *rt, struct err *e)
 
 int container_create(const struct runtime *rt, const char *id, struct container *out, struct err *e)
 {
-    *out = (struct container){ .dir_fd = -1 };
     if (container_check_id(id, e) < 0)
         return -1;
     auto_fd int root = open_root(rt, e);
@@ -126,6 +125,13 @@ void container_done(struct container *c)
     cgroup_free(c->cgroup);
     c->cgroup = NULL;
     arena_done(&c->arena);
+}
+
+int container_write_pid(const char *path, pid_t pid, struct err *e)
+{
+    char text[16];
+    int n = snprintf(text, sizeof(text), "%d", (int)pid);
+    return fd_write_file(AT_FDCWD, path, text, (size_t)n, 0644, false, e);
 }
 
 uint64_t container_start_ticks(pid_t pid)

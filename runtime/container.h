@@ -1,7 +1,7 @@
 #pragma once
 /* A container as svc-runtime remembers it: ROOT/ID/ with state.json, which holds the config that it
- * was made from too, and start.sock while it waits to be started. Ids are checked before they become
- * a path. */
+ * was made from too, and start.sock while it waits to be started. Ids are checked before they
+ * become a path. */
 #include <stdbool.h>
 
 #include "runtime/base/err.h"
@@ -10,9 +10,13 @@
 #include "specs/oci_state.h"
 
 #define CONTAINER_START_SOCKET "start.sock"
+/* A link to the path of the cgroup, made before the cgroup is: what a killed create has left can be
+ * found by it. */
+#define CONTAINER_CGROUP_NOTE "cgroup"
 
 /* Global options, for every verb. */
 struct runtime {
+    char **argv;      /* as it was called, to be executed again (self.h) */
     const char *root; /* --root; /run/svc-runtime */
     const char *log_path;
     bool log_is_json;
@@ -39,7 +43,8 @@ struct container {
 
 /* [A-Za-z0-9_+.-], not beginning with '.', not too long. */
 must_check int container_check_id(const char *id, struct err *e);
-/* Makes ROOT/ID; ERR_CONFLICT when it exists. */
+/* Makes ROOT/ID; ERR_CONFLICT when it exists. OUT is zeroed but for its state and for dir_fd, -1.
+ */
 must_check int container_create(const struct runtime *rt, const char *id, struct container *out,
                                 struct err *e);
 /* Opens and loads it; ERR_CONFLICT `container does not exist: "x"`, words that podman
@@ -59,5 +64,7 @@ bool container_is_alive(const struct container *c);
 /* An fd of the first process, checked against pid reuse. ERR_CONFLICT when it is gone. */
 must_check int container_open_pidfd(const struct container *c, struct err *e);
 must_check int container_open_cgroup(const struct container *c, struct cgroup **out, struct err *e);
+/* --pid-file: PATH becomes a file with the number alone, at once. */
+must_check int container_write_pid(const char *path, pid_t pid, struct err *e);
 /* Start time of a process, field 22 of /proc/PID/stat; 0 when there is none or it is a zombie. */
 uint64_t container_start_ticks(pid_t pid);

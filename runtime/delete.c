@@ -2,7 +2,7 @@
  * is success: clients call it to be sure). */
 #include <stdio.h>
 
-#include "runtime/launch.h"
+#include "runtime/lifecycle.h"
 #include "runtime/names.h"
 #include "runtime/options.h"
 #include "runtime/verbs.h"
@@ -27,11 +27,11 @@ static int delete_one(const struct runtime *rt, const char *id, bool force, stru
                               container_status_name(status));
         err_hint(e, "kill it, or use delete --force");
     } else if (result == 0) {
-        result = launch_delete(rt, &c, e);
+        result = lifecycle_delete(rt, &c, e);
     } else if (force && c.dir_fd >= 0) {
         /* Without a state: a create that was killed. What it left is removed. */
         bool is_unreadable = e->kind != ERR_CONFLICT;
-        result = launch_clean(rt, &c, is_unreadable, e);
+        result = lifecycle_clean(rt, &c, is_unreadable, e);
     } else if (force && e->kind == ERR_CONFLICT) {
         result = 0; /* not there */
     }

@@ -231,16 +231,20 @@ static int deliver_listener(const struct enter *n, int sync_fd, int owned_listen
 /* End of file says that execve closed the child's end. */
 static int wait_for_exec(const struct enter *n, int sync_fd, pid_t pid, struct err *e)
 {
-    int listener = -1;
-    int result = sync_expect_exec(sync_fd, &listener, e);
-    while (result > 0) {
-        result = deliver_listener(n, sync_fd, take_fd(&listener), pid, e);
-        if (result == 0)
-            result = sync_expect_exec(sync_fd, &listener, e);
-    }
-    while (result < 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
+    int listener = -1, result;
+    while ((result = sync_expect_exec(sync_fd, &listener, e)) > 0)
+        if (deliver_listener(n, sync_fd, take_fd(&listener), pid, e) < 0)
+            return -1;
     return result;
+}
+
+/* One that failed ends by itself; one that waits for what could not be sent, or whose answer could
+ * not be read, does not. */
+static void end_child(pid_t pid)
+{
+    (void)kill(pid, SIGKILL); /* a child that is not reaped: the pid is still its own */
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
 }
 
 static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
@@ -262,26 +266,14 @@ static int enter_with(struct enter *n, pid_t *pid, int *pidfd, struct err *e)
     fd_close(&n->sync_fd);
     if (result < 0)
         return -1;
-    /* The child may not raise its hard limits any more once it is in a user namespace. One that
-     * hears nothing ends by itself; one that has ended has said why. */
+    /* The child may not raise its hard limits any more once it is in a user namespace. */
     if (rlimits_raise(&n->payload.rlimits, *pid, e) < 0 ||
-        scheduling_apply(&n->payload.scheduling, *pid, e) < 0) {
-        fd_close(&ours);
-        while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
-            continue;
+        scheduling_apply(&n->payload.scheduling, *pid, e) < 0 ||
+        sync_send(ours, SYNC_PREPARED, NULL, e) < 0 || wait_for_exec(n, ours, *pid, e) < 0) {
+        end_child(*pid);
         return -1;
     }
-    /* One that has ended says why; any other would wait for ever for what could not be sent. */
-    struct err unsent;
-    if (sync_send(ours, SYNC_PREPARED, NULL, &unsent) < 0 && unsent.errnum != EPIPE &&
-        unsent.errnum != ECONNRESET) {
-        fd_close(&ours);
-        while (waitpid(*pid, NULL, 0) < 0 && errno == EINTR)
-            continue;
-        *e = unsent;
-        return -1;
-    }
-    return wait_for_exec(n, ours, *pid, e);
+    return 0;
 }
 
 int enter_container(const struct container *c, const struct oci_config *config,

@@ -61,11 +61,12 @@ static int print_event(const struct watch *w, const char *type, struct err *e)
 }
 
 /* v1's eventfd tells of every time without memory, before the kill: with the OOM killer off nobody
- * is killed, and who listens can do something. v2 tells of every change of memory.events. */
-static int tell_oom(struct watch *w, struct err *e)
+ * is killed, and who listens can do something. It tells of the cgroup's removal too, which only
+ * comes after the end. v2 tells of every change of memory.events. */
+static int tell_oom(struct watch *w, bool has_ended, struct err *e)
 {
     uint64_t kills = cgroup_oom_kills(w->cgroup);
-    bool is_told = w->oom_events == POLLIN || kills > w->oom_kills;
+    bool is_told = (w->oom_events == POLLIN && !has_ended) || kills > w->oom_kills;
     cgroup_oom_again(w->oom_fd);
     w->oom_kills = kills;
     return is_told ? print_event(w, "oom", e) : 0;
@@ -89,9 +90,10 @@ static int watch_until_end(struct watch *w, uint64_t interval_ms, struct err *e)
         };
         if (poll(fds, ARRAY_LEN(fds), left > 0 ? (int)left : 0) < 0 && errno != EINTR)
             return err_sys(e, errno, "wait for events");
-        if (fds[1].revents && tell_oom(w, e) < 0)
+        bool has_ended = fds[0].revents;
+        if (fds[1].revents && tell_oom(w, has_ended, e) < 0)
             return -1;
-        if (fds[0].revents)
+        if (has_ended)
             return 0;
         if (now_ms() < next)
             continue;

@@ -13,6 +13,7 @@
 #include "runtime/enter.h"
 #include "runtime/foreground.h"
 #include "runtime/options.h"
+#include "runtime/self.h"
 #include "runtime/terminal.h"
 #include "runtime/user.h"
 #include "runtime/verbs.h"
@@ -192,13 +193,6 @@ static int process_from_file(const struct exec_options *o, size_t count, struct 
     return 0;
 }
 
-static int write_pid(const char *path, pid_t pid, struct err *e)
-{
-    char text[16];
-    int n = snprintf(text, sizeof(text), "%d", (int)pid);
-    return fd_write_file(AT_FDCWD, path, text, (size_t)n, 0644, false, e);
-}
-
 /* The terminal's master goes to --console-socket, or comes to us when we stay in the foreground. */
 static int enter_and_wait(const struct container *c, const struct oci_config *config,
                           const struct exec_options *o, const struct oci_process *p, struct err *e)
@@ -225,7 +219,7 @@ static int enter_and_wait(const struct container *c, const struct oci_config *co
         return -1;
     if ((ours >= 0 && terminal_receive(ours, &master, e) < 0) ||
         (o->pidfd_socket && terminal_send_pidfd(o->pidfd_socket, pidfd, e) < 0) ||
-        (o->pid_file && write_pid(o->pid_file, pid, e) < 0)) {
+        (o->pid_file && container_write_pid(o->pid_file, pid, e) < 0)) {
         /* One that nobody knows of could not be ended by anybody. */
         (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0U);
         return -1;
@@ -236,17 +230,18 @@ static int enter_and_wait(const struct container *c, const struct oci_config *co
     return code;
 }
 
-static int exec_in(struct container *c, const struct exec_options *o, char **words, size_t count,
-                   struct err *e)
+static int exec_in(const struct runtime *rt, struct container *c, const struct exec_options *o,
+                   char **words, size_t count, struct err *e)
 {
     struct oci_config config = { 0 };
     enum container_status status = container_status(c);
     if (status != CONTAINER_RUNNING && !(o->ignore_paused && status == CONTAINER_PAUSED))
         return err_conflict(e, "container \"%s\" is %s, not running", c->id,
                             container_status_name(status));
-    if (container_load_config(c, &config, e) < 0)
-        return -1;
     fd_close(&c->dir_fd); /* not even for a moment in the process that enters */
+    if (self_protect(rt->argv, self_is_reachable_from(c->state.pid), e) < 0 || self_hide(e) < 0 ||
+        container_load_config(c, &config, e) < 0)
+        return -1;
     struct oci_process process = config.process;
     int result = o->process ? process_from_file(o, count, &c->arena, &process, e)
                             : process_from_words(c, o, words, count, &c->arena, &process, e);
@@ -268,7 +263,7 @@ int verb_exec(const struct runtime *rt, int argc, char **argv, struct err *e)
     o.preserve_fds += o.listen_fds;
     if (words > 0 && payload_check_preserved(o.preserve_fds, e) == 0 &&
         container_open(rt, argv[1], &c, e) == 0)
-        result = exec_in(&c, &o, argv + 2, (size_t)words - 1, e);
+        result = exec_in(rt, &c, &o, argv + 2, (size_t)words - 1, e);
     else if (words == 0)
         result = verb_check_words("exec", words, 1, 1, "ID [PROGRAM ARGS…]", e);
     container_done(&c);

@@ -35,7 +35,8 @@ static const char *const archs[] = { "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARC
 static const char *const archs[] = { "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM" };
 #endif
 /* Annotations that change what a container does. */
-static const char *const unsafe[] = { "run.svc.init", "run.svc.landlock" };
+static const char *const unsafe[] = { "run.oci.keep_original_groups", "run.svc.init",
+                                      "run.svc.landlock" };
 
 static void put_strings(struct json_writer *w, const char *key, const char *const *items,
                         size_t count)

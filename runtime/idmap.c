@@ -145,13 +145,14 @@ int idmap_write(pid_t pid, const struct oci_idmaps *uids, const struct oci_idmap
 int idmap_userns_open(const struct oci_idmaps *uids, const struct oci_idmaps *gids, struct err *e)
 {
     struct clone_args args = { .flags = CLONE_NEWUSER, .exit_signal = SIGCHLD };
-    pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    pid_t parent = getpid(), pid = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
     if (pid < 0)
         return err_sys(e, errno, "make a user namespace for a mount");
     if (pid == 0) {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        for (;;)
+        while (getppid() == parent) /* else it ended before that */
             (void)pause();
+        _exit(0);
     }
     char path[64];
     (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)pid);

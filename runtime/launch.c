@@ -23,25 +23,16 @@
 #include "runtime/hooks.h"
 #include "runtime/idmap.h"
 #include "runtime/init.h"
+#include "runtime/lifecycle.h"
 #include "runtime/net_devices.h"
 #include "runtime/rootless.h"
-#include "runtime/seccomp_notify.h"
+#include "runtime/self.h"
 #include "runtime/sibling.h"
 #include "runtime/sync.h"
 #include "runtime/sysctl.h"
 #include "runtime/terminal.h"
 
-#define START_SOCKET_TAKEN CONTAINER_START_SOCKET ".taken"
-#define DEFAULT_CGROUP     "/svc-runtime/%s"
-/* A link to the path of the cgroup, made before the cgroup is: what a killed create has left can be
- * found by it. */
-#define CGROUP_NOTE "cgroup"
-
-enum {
-    CGROUP_REMOVE_TIMEOUT_MS = 10 * 1000,
-    STATE_TEXT_MAX = 64 * 1024,
-    CONFIG_BYTES_MAX = JSON_BYTES_MAX
-};
+#define DEFAULT_CGROUP "/svc-runtime/%s"
 
 /* One create under way: what has to be undone, and the plan for the child. */
 struct launch {
@@ -58,29 +49,43 @@ struct launch {
     int pidfd;
     bool is_rootless;   /* an ordinary user's */
     bool has_run_hooks; /* then a failure runs poststop hooks too */
+    bool has_pid_file;  /* written */
 };
 
 /* ---- plan ---- */
 
+/* Nobody in the container may write to our program, not for a moment: so before anything is made of
+ * it. What executes again reads its configuration again, so that is known from as little as will
+ * do. */
 static int load_config(struct launch *l, struct err *e)
 {
     auto_buf struct buf text;
     struct json *doc;
+    char **argv = l->rt->argv;
+    bool is_protected = l->options->config != NULL; /* may be a pipe, which can be read only once */
     struct oci_state *s = &l->container->state;
-    buf_init(&text, CONFIG_BYTES_MAX);
+    buf_init(&text, JSON_BYTES_MAX);
     auto_free char *path = l->options->config ? str_dup(l->options->config)
                                               : str_printf("%s/config.json", l->options->bundle);
-    if (fd_read_file(AT_FDCWD, path, &text, e) < 0)
+    if ((is_protected && self_protect(argv, true, e) < 0) ||
+        fd_read_file(AT_FDCWD, path, &text, e) < 0)
         return -1;
     struct arena *a = &l->container->arena;
     s->config_len = text.len;
     s->config = arena_strndup(a, text.data ? text.data : "", text.len);
+    if (!is_protected && self_is_surely_reachable(s->config, s->config_len)) {
+        if (self_protect(argv, true, e) < 0)
+            return -1;
+        is_protected = true;
+    }
     if (json_parse(a, "config.json", s->config, s->config_len, &doc, e) < 0)
         return -1;
     l->config.bundle = arena_strdup(a, l->options->bundle);
     if (oci_config_decode(a, doc, &l->config, e) < 0)
         return -1;
     idmap_fill(a, &l->config, geteuid(), getegid());
+    if (!is_protected && self_protect(argv, self_is_reachable(&l->config), e) < 0)
+        return -1;
     if (!l->config.process.is_set)
         return err_input(e, "config.json: process is missing");
     if (l->config.process.terminal && !l->options->console_socket && !l->options->master_fd)
@@ -88,21 +93,16 @@ static int load_config(struct launch *l, struct err *e)
     return 0;
 }
 
-/* RFC 3339, UTC. Not gmtime_r, which reads the machine's time zone first. */
+/* RFC 3339, UTC. */
 static const char *now_text(struct arena *a)
 {
     struct timespec now;
+    struct tm tm;
+    char text[32];
     (void)clock_gettime(CLOCK_REALTIME, &now);
-    long days = (long)(now.tv_sec / 86400), seconds = (long)(now.tv_sec % 86400);
-    /* Years begin in March here, so that the day that may be missing is the last one. */
-    long era_days = days + 719468, era = era_days / 146097, day = era_days % 146097;
-    long year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    long day_of_year = day - (365 * year + year / 4 - year / 100);
-    long month = (5 * day_of_year + 2) / 153;
-    return arena_printf(a, "%04ld-%02ld-%02ldT%02ld:%02ld:%02ld.%09ldZ",
-                        year + era * 400 + (month >= 10), month < 10 ? month + 3 : month - 9,
-                        day_of_year - (153 * month + 2) / 5 + 1, seconds / 3600, seconds / 60 % 60,
-                        seconds % 60, now.tv_nsec);
+    (void)gmtime_r(&now.tv_sec, &tm);
+    (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    return arena_printf(a, "%s.%09ldZ", text, now.tv_nsec);
 }
 
 static void fill_state(struct launch *l)
@@ -197,7 +197,7 @@ static bool can_go_without(const struct launch *l, const struct err *why)
 static void save_cgroup(struct container *c)
 {
     auto_buf struct buf text;
-    buf_init(&text, STATE_TEXT_MAX);
+    buf_init(&text, OCI_STATE_TEXT_MAX);
     cgroup_to_string(c->cgroup, &text);
     c->state.cgroup = arena_strdup(&c->arena, text.data ? text.data : "");
 }
@@ -216,7 +216,7 @@ static int begin_cgroup(struct launch *l, struct err *e)
         return -1;
     if (l->rt->no_cgroups)
         return 0;
-    if (symlinkat(path, c->dir_fd, CGROUP_NOTE) < 0)
+    if (symlinkat(path, c->dir_fd, CONTAINER_CGROUP_NOTE) < 0)
         return err_sys(e, errno, "note the cgroup of container \"%s\"", c->id);
     const struct oci_resources *limits = &l->config.resources;
     int result = l->is_rootless ? cgroup_new(&l->plan.cgroups, path, limits, &c->cgroup, e)
@@ -247,8 +247,7 @@ static int finish_cgroup(struct launch *l, struct err *e)
 static int open_cgroup_mounts(struct launch *l, struct err *e)
 {
     const struct oci_namespace *namespaces = l->config.namespaces;
-    bool is_v2 = l->plan.cgroups.layout == CGROUP_V2 && !l->plan.payload.has_userns;
-    bool is_opened = !is_v2 && !namespaces[OCI_NS_CGROUP].is_wanted;
+    bool is_opened = !namespaces[OCI_NS_CGROUP].is_wanted;
     if (!l->container->cgroup || !mounts_have_cgroup(&l->plan.mounts) ||
         (!is_opened && !namespaces[OCI_NS_MOUNT].path))
         return 0;
@@ -391,11 +390,7 @@ static int move_net_devices(const struct launch *l, struct err *e)
 
 static int state_to_text(struct launch *l, const char *status, struct err *e)
 {
-    struct json_writer w;
-    buf_reset(&l->state_text);
-    json_writer_init(&w, &l->state_text, 0);
-    oci_state_write(&w, &l->container->state, status);
-    return l->state_text.overflow ? err_input(e, "annotations are too long") : 0;
+    return oci_state_to_text(&l->container->state, status, &l->state_text, e);
 }
 
 static int run_create_hooks(struct launch *l, struct err *e)
@@ -440,13 +435,12 @@ static int send_prepared(struct launch *l, struct err *e)
     return result;
 }
 
-static int write_pid_file(const struct launch *l, struct err *e)
+static int write_pid_file(struct launch *l, struct err *e)
 {
-    char text[16];
     if (!l->options->pid_file)
         return 0;
-    int n = snprintf(text, sizeof(text), "%d", (int)l->pid);
-    return fd_write_file(AT_FDCWD, l->options->pid_file, text, (size_t)n, 0644, false, e);
+    l->has_pid_file = container_write_pid(l->options->pid_file, l->pid, e) == 0;
+    return l->has_pid_file ? 0 : -1;
 }
 
 /* While the child makes its namespaces. */
@@ -478,9 +472,13 @@ static int write_record(struct launch *l, struct err *e)
 static int publish(struct launch *l, struct err *e)
 {
     struct sync_fds start = { .items = { l->start_fd }, .count = l->start_fd >= 0 };
-    if (oci_state_publish(l->container->dir_fd, e) < 0 || write_pid_file(l, e) < 0 ||
+    /* A child that has ended has said so by now; of any other it must be known. */
+    if (!l->container->state.start_ticks)
+        return err_set(e, ERR_SYSTEM, "read the start time of process %d", (int)l->pid);
+    if (oci_state_publish(l->container->dir_fd, e) < 0 ||
         (l->options->pidfd_socket &&
-         terminal_send_pidfd(l->options->pidfd_socket, l->pidfd, e) < 0))
+         terminal_send_pidfd(l->options->pidfd_socket, l->pidfd, e) < 0) ||
+        write_pid_file(l, e) < 0)
         return -1;
     if (l->options->holds_signals)
         foreground_hold_signals(); /* one that comes right after the start is for the program */
@@ -515,8 +513,6 @@ static int plan_hooks(struct launch *l, struct err *e)
 
 static int launch(struct launch *l, struct err *e)
 {
-    if (load_config(l, e) < 0)
-        return -1;
     fill_state(l);
     if (make_plan(l, e) < 0 || rootless_enter(&l->config, e) < 0 || open_host_objects(l, e) < 0 ||
         begin_cgroup(l, e) < 0 || open_cgroup_mounts(l, e) < 0 || plan_hooks(l, e) < 0)
@@ -562,8 +558,10 @@ static void undo(struct launch *l)
         while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
             continue;
     }
+    if (l->has_pid_file)
+        (void)unlink(l->options->pid_file);
     struct cgroup *cgroup = l->container->cgroup;
-    if (cgroup && cgroup_remove(cgroup, CGROUP_REMOVE_TIMEOUT_MS, &ignored) < 0)
+    if (cgroup && lifecycle_remove_cgroup(cgroup, &ignored) < 0)
         log_err(LOG_WARN, NULL, "cgroup.left", &ignored);
     if (l->has_run_hooks && run_poststop(l, &ignored) < 0)
         log_err(LOG_WARN, NULL, "hook.failed", &ignored);
@@ -585,13 +583,18 @@ int launch_create(const struct runtime *rt, const char *id, const struct launch_
     for (size_t k = 0; k < OCI_NS_COUNT_; k++)
         l->plan.namespaces.join_fds[k] = -1;
     l->plan.mounts.root_bind.fd = l->plan.devices.nodes_fd = -1;
-    buf_init(&l->state_text, STATE_TEXT_MAX);
-    if (container_create(rt, id, out, e) < 0)
-        return -1;
-    int result = launch(l, e);
-    if (result < 0)
+    buf_init(&l->state_text, OCI_STATE_TEXT_MAX);
+    int result = load_config(l, e);
+    /* An ordinary user must be able to write its own id maps, and the child's. */
+    if (result == 0 && !l->is_rootless)
+        result = self_hide(e);
+    if (result == 0)
+        result = container_create(rt, id, out, e);
+    if (result == 0 && launch(l, e) < 0) {
         undo(l);
-    else if (options->started_fd)
+        result = -1;
+    }
+    if (result == 0 && options->started_fd)
         *options->started_fd = take_fd(&l->sync_fd);
     launch_done(l);
     if (result == 0 && pidfd)
@@ -599,151 +602,4 @@ int launch_create(const struct runtime *rt, const char *id, const struct launch_
     else
         fd_close(&l->pidfd);
     return result;
-}
-
-/* ---- start and delete ---- */
-
-static int run_later_hooks(struct container *c, enum oci_hook_kind kind, const char *name,
-                           const char *status, struct err *e)
-{
-    struct oci_config config = { 0 };
-    auto_buf struct buf text;
-    struct json_writer w;
-    buf_init(&text, STATE_TEXT_MAX);
-    if (!c->state.has_later_hooks)
-        return 0;
-    if (container_load_config(c, &config, e) < 0)
-        return -1;
-    json_writer_init(&w, &text, 0);
-    oci_state_write(&w, &c->state, status);
-    struct hooks_state state = { text.data, text.len, c->state.bundle };
-    return hooks_run(&config.hooks[kind], name, &state, e);
-}
-
-/* The name goes first: of two starts only one gets it, and whoever asks for the state after the
- * program began must not see "created". It comes back when nobody could be reached. */
-static int take_start_socket(const struct container *c, struct err *e)
-{
-    struct sockaddr_un addr = { .sun_family = AF_UNIX };
-    (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/" START_SOCKET_TAKEN,
-                   c->dir_fd);
-    auto_fd int sock = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (sock < 0)
-        return err_sys(e, errno, "make a socket");
-    if (renameat(c->dir_fd, CONTAINER_START_SOCKET, c->dir_fd, START_SOCKET_TAKEN) < 0) {
-        if (errno == ENOENT)
-            return err_conflict(e, "container \"%s\" was started by somebody else", c->id);
-        return err_sys(e, errno, "take the start socket of container \"%s\"", c->id);
-    }
-    if (connect(sock, (struct sockaddr *)&addr, sizeof(addr)) < 0) {
-        (void)err_sys(e, errno, "reach container \"%s\"", c->id);
-        (void)renameat(c->dir_fd, START_SOCKET_TAKEN, c->dir_fd, CONTAINER_START_SOCKET);
-        return -1;
-    }
-    (void)unlinkat(c->dir_fd, START_SOCKET_TAKEN, 0); /* else it goes with the directory */
-    return take_fd(&sock);
-}
-
-static int deliver_listener(struct container *c, int started_fd, int owned_listener_fd,
-                            struct err *e)
-{
-    struct oci_config config = { 0 };
-    struct seccomp_notify_state state = { &config, &c->state, "creating", c->state.pid };
-    auto_fd int listener = owned_listener_fd;
-    int result = container_load_config(c, &config, e);
-    if (result == 0)
-        result = seccomp_notify_deliver(&state, listener, e);
-    struct err ignored;
-    auto_fd int pidfd = result < 0 ? container_open_pidfd(c, &ignored) : -1;
-    return seccomp_notify_answer(started_fd, pidfd, result, e);
-}
-
-/* End of file says that execve closed the other end; a reset, that nobody had accepted us. */
-int launch_wait_started(const struct runtime *rt, struct container *c, int started_fd,
-                        struct err *e)
-{
-    int listener = -1, result;
-    while ((result = sync_expect_exec(started_fd, &listener, e)) > 0)
-        if (deliver_listener(c, started_fd, take_fd(&listener), e) < 0)
-            return -1;
-    if (result < 0)
-        return e->kind == ERR_SYSTEM ? err_wrap(e, "start container \"%s\"", c->id) : -1;
-    if (run_later_hooks(c, OCI_HOOK_POSTSTART, "poststart", "running", e) == 0)
-        return 0;
-    struct err
-        ignored; /* runtime.md §Lifecycle: "generate an error, stop the container", destroy */
-    (void)!launch_delete(rt, c, &ignored);
-    return -1;
-}
-
-int launch_start(const struct runtime *rt, struct container *c, struct err *e)
-{
-    enum container_status status = container_status(c);
-    if (status != CONTAINER_CREATED)
-        return err_conflict(e, "container \"%s\" is %s, not created", c->id,
-                            container_status_name(status));
-    auto_fd int sock = take_start_socket(c, e);
-    return sock < 0 ? -1 : launch_wait_started(rt, c, sock, e);
-}
-
-/* Whoever is not in its cgroups any more: nothing to kill is fine, so is one that ends by itself.
- */
-static void kill_first(const struct container *c)
-{
-    struct err ignored;
-    auto_fd int pidfd = container_open_pidfd(c, &ignored);
-    if (pidfd >= 0)
-        (void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0U);
-}
-
-/* A cgroup that can be removed had nobody in it; only else there is somebody to kill. */
-static int remove_cgroups(const struct container *c, struct err *e)
-{
-    auto_(cgroup_free) struct cgroup *cg = NULL;
-    if (!c->state.cgroup || !c->state.cgroup[0])
-        return 0;
-    if (c->cgroup && cgroup_remove(c->cgroup, 0, e) == 0)
-        return 0;
-    if (container_open_cgroup(c, &cg, e) < 0)
-        return -1;
-    if (!c->cgroup && cgroup_remove(cg, 0, e) == 0)
-        return 0;
-    if (cgroup_signal_all(cg, SIGKILL, e) < 0)
-        return -1;
-    return cgroup_remove(cg, CGROUP_REMOVE_TIMEOUT_MS, e);
-}
-
-/* What CGROUP_NOTE says; without one no cgroup was made. */
-static int find_noted_cgroup(const struct container *c, struct cgroup **out, struct err *e)
-{
-    struct cgroup_host host;
-    char path[PATH_LIMIT];
-    ssize_t len = readlinkat(c->dir_fd, CGROUP_NOTE, path, sizeof(path) - 1);
-    if (len < 0)
-        return errno == ENOENT ? 0 : err_sys(e, errno, "read " CGROUP_NOTE);
-    path[len] = '\0';
-    return cgroup_host_detect(&host, e) < 0 ? -1 : cgroup_find(&host, path, out, e);
-}
-
-int launch_clean(const struct runtime *rt, struct container *c, bool kills, struct err *e)
-{
-    auto_(cgroup_free) struct cgroup *cg = NULL;
-    if (find_noted_cgroup(c, &cg, e) < 0 ||
-        (cg && kills && cgroup_signal_all(cg, SIGKILL, e) < 0) ||
-        (cg && cgroup_remove(cg, CGROUP_REMOVE_TIMEOUT_MS, e) < 0))
-        return err_wrap(e, "delete container \"%s\"", c->id);
-    return container_remove(rt, c, e);
-}
-
-/* Each part is tried twice: nobody may be left to delete what a shortage of the moment (ENOMEM,
- * EMFILE) has left. */
-int launch_delete(const struct runtime *rt, struct container *c, struct err *e)
-{
-    struct err hook;
-    kill_first(c);
-    if (remove_cgroups(c, e) < 0 && remove_cgroups(c, e) < 0)
-        return err_wrap(e, "delete container \"%s\"", c->id);
-    if (run_later_hooks(c, OCI_HOOK_POSTSTOP, "poststop", "stopped", &hook) < 0)
-        log_err(LOG_WARN, NULL, "hook.failed", &hook);
-    return container_remove(rt, c, e) < 0 ? container_remove(rt, c, e) : 0;
 }

@@ -15,24 +15,12 @@ struct launch_options {
     unsigned listen_fds;        /* sockets of sd_listen_fds(3) */
     bool no_pivot;
     bool no_new_keyring;
-    int *started_fd;    /* not NULL: it starts at once, and this is for launch_wait_started */
+    int *started_fd;    /* not NULL: it starts at once, and this is for lifecycle_wait_started */
     bool holds_signals; /* foreground_hold_signals, from the moment that its program may begin */
 };
 
-/* Creates container ID of OPTIONS->bundle: after it the child waits for launch_start, or is on the
- * way to its program. *PIDFD may be NULL; the child is a child of the caller. */
+/* Creates container ID of OPTIONS->bundle: after it the child waits for lifecycle_start, or is on
+ * the way to its program. *PIDFD may be NULL; the child is a child of the caller. */
 must_check int launch_create(const struct runtime *rt, const char *id,
                              const struct launch_options *options, struct container *out,
                              int *pidfd, struct err *e);
-/* Lets a created container execute its program, and waits until it does. A poststart hook that fails
- * destroys it. */
-must_check int launch_start(const struct runtime *rt, struct container *c, struct err *e);
-/* The same for one that starts at once. */
-must_check int launch_wait_started(const struct runtime *rt, struct container *c, int started_fd,
-                                   struct err *e);
-/* Removes one without a readable state.json: a create that was killed. Its processes ended with it;
- * KILLS ends them nevertheless. */
-must_check int launch_clean(const struct runtime *rt, struct container *c, bool kills,
-                            struct err *e);
-/* Kills what is left of it, removes its cgroups and its directory, runs poststop hooks. */
-must_check int launch_delete(const struct runtime *rt, struct container *c, struct err *e);

@@ -76,6 +76,8 @@ int verb_list(const struct runtime *rt, int argc, char **argv, struct err *e)
     if (result == 0)
         write_list(rt, &o, &names, &text);
     names_done(&names);
+    if (result == 0 && text.overflow)
+        return err_host(e, "the list is longer than %d bytes", LIST_BYTES_MAX);
     if (result == 0 && fd_write_all(STDOUT_FILENO, text.data, text.len) < 0)
         return err_sys(e, errno, "write the list");
     return result;

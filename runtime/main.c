@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,7 +19,6 @@
 #include "runtime/base/version.h"
 #include "runtime/options.h"
 #include "runtime/rootless.h"
-#include "runtime/self.h"
 #include "runtime/verbs.h"
 
 #define ROOT_NAME    "/svc-runtime"
@@ -54,8 +52,8 @@ static const struct verb {
     verb_fn *run;
     const char *words; /* its arguments */
     const char *summary;
-    int failure;    /* exit code, as runc has it: clients look at the words */
-    bool is_inside; /* has processes in the container before they execute its program */
+    int failure; /* exit code, as runc has it: clients look at the words */
+    bool hides;  /* by itself, since it has processes inside of the container (self.h) */
 } verbs[] = {
     { "checkpoint", verb_checkpoint, "ID", "not supported", 1, false },
     { "create", verb_create, "ID", "create a container that waits to be started", 1, true },
@@ -166,18 +164,6 @@ static void log_warning(const void *rt, const char *text)
     write_log(rt, "warning", text);
 }
 
-/* podman takes these words, wherever they stand, for a program that the container does not have,
- * and exits with 127: nothing else of ours may say them (RUNTIME.md 1b). */
-static void keep_words_for_programs(const struct err *e, char *text)
-{
-    static const char words[] = "no such file or directory", other[] = "not found";
-    char *at = strstr(text, words);
-    if (!at || str_starts(e->what, "exec: "))
-        return;
-    memmove(at + sizeof(other) - 1, at + sizeof(words) - 1, strlen(at + sizeof(words) - 1) + 1);
-    memcpy(at, other, sizeof(other) - 1);
-}
-
 /* What a configuration says must not become lines of its own, nor commands of a terminal. */
 static void make_one_line(char *text)
 {
@@ -191,7 +177,6 @@ static void report(const struct runtime *rt, const struct err *e)
     char text[ERR_LINE_MAX];
     err_line(e, text, sizeof(text));
     make_one_line(text);
-    keep_words_for_programs(e, text);
     (void)dprintf(STDERR_FILENO, "svc-runtime: %s\n", text);
     if (rt->log_path)
         write_log(rt, "error", text);
@@ -232,13 +217,14 @@ static int check_globals(const struct globals *g, struct runtime *rt, struct err
     return 0;
 }
 
-/* What the caller leaked must not reach the container (CVE-2024-21626): everything is close-on-exec
- * from the start; what --preserve-fds names is let through again right before execve. Closed
- * standard fds are filled, so that no file of ours becomes one. */
-static void secure_fds(void)
+/* Closed standard fds are filled, so that no file of ours becomes one. What else the caller left
+ * open must not reach hooks and containers (CVE-2024-21626): it is close-on-exec; what
+ * --preserve-fds names is let through again right before execve. */
+static void secure_fds(bool keeps_others)
 {
-    (void)syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
     int fd;
+    if (!keeps_others)
+        (void)syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
     do
         fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     while (fd >= 0 && fd <= STDERR_FILENO && fd_set_cloexec(fd, false) == 0);
@@ -255,26 +241,15 @@ static int failure_code(const struct verb *verb, const struct err *e)
     return verb->failure;
 }
 
-/* Nobody in a container may write to this program, or look into a process of ours that enters it:
- * not for a moment, so before there is one (CVE-2019-5736, CVE-2016-9962). */
-static int hide(const struct verb *verb, char **argv, struct err *e)
-{
-    if (!verb->is_inside)
-        return 0;
-    if (self_protect(argv, e) < 0)
-        return -1;
-    return prctl(PR_SET_DUMPABLE, 0) < 0 ? err_sys(e, errno, "hide from containers") : 0;
-}
-
-static int call_verb(struct runtime *rt, int words, char **argv, char **whole_argv)
+static int call_verb(struct runtime *rt, int words, char **argv)
 {
     struct err e;
     const struct verb *verb = find_verb(argv[0], &e);
     int code = -1;
     if (verb && words > 1 && (str_eq(argv[1], "--help") || str_eq(argv[1], "-h")))
         print_verb_help(verb); /* its options are its own to print */
-    if (verb && hide(verb, whole_argv, &e) == 0) {
-        secure_fds();
+    if (verb) {
+        secure_fds(verb->hides);
         code = verb->run(rt, words, argv, &e);
     }
     if (code >= 0)
@@ -312,5 +287,6 @@ int main(int argc, char **argv)
         print_help();
         return g.help ? 0 : 1;
     }
-    return call_verb(&rt, words, argv + 1, whole_argv);
+    rt.argv = whole_argv;
+    return call_verb(&rt, words, argv + 1);
 }

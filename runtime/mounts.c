@@ -20,6 +20,7 @@
 #include "runtime/overlay.h"
 
 #define MQUEUE_MAGIC 0x19800202 /* ipc/mqueue.c */
+#define TTY_GID      5
 
 /* ---- plan ---- */
 
@@ -120,23 +121,19 @@ static int plan_shown(const struct oci_config *c, struct mounts_item *m, struct 
     return 0;
 }
 
-/* Usually group 5, "tty": a user namespace that does not map it cannot name it, and terminals then
- * have the group of who opens them. */
+/* Every engine says group 5, "tty", and a user namespace that does not map it cannot name it:
+ * terminals then have the group of who opens them. Of any other group the kernel's refusal is told.
+ */
 static void plan_devpts(const struct oci_config *c, struct mounts_item *m)
 {
+    uint32_t host;
     if (!str_eq(m->spec->type, "devpts") || !c->namespaces[OCI_NS_USER].is_wanted ||
-        !c->gid_mappings.count)
+        !c->gid_mappings.count || idmap_to_host(&c->gid_mappings, TTY_GID, &host))
         return;
     size_t kept = 0;
-    for (size_t i = 0; m->data[i]; i++) {
-        uint64_t gid;
-        uint32_t host;
-        bool is_lost = str_starts(m->data[i], "gid=") &&
-                       str_to_u64(m->data[i] + 4, UINT32_MAX, &gid) == 0 &&
-                       !idmap_to_host(&c->gid_mappings, (uint32_t)gid, &host);
-        if (!is_lost)
+    for (size_t i = 0; m->data[i]; i++)
+        if (!str_eq(m->data[i], "gid=5"))
             m->data[kept++] = m->data[i];
-    }
     m->data[kept] = NULL;
 }
 

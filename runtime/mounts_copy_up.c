@@ -72,14 +72,14 @@ static int copy_xattrs(struct copy *c, int from, int to, struct err *e)
     return 0;
 }
 
-/* EINVAL: an id that the user namespace does not map; who is not mapped stays nobody's. */
+/* 1: left with who made it, since the user namespace does not map the owner (EINVAL). */
 static int copy_owner(struct copy *c, int dir, const char *name, const struct stat *st,
                       struct err *e)
 {
     unsigned flags = AT_SYMLINK_NOFOLLOW | (*name ? 0U : AT_EMPTY_PATH);
-    if (fchownat(dir, name, st->st_uid, st->st_gid, (int)flags) == 0 || errno == EINVAL)
+    if (fchownat(dir, name, st->st_uid, st->st_gid, (int)flags) == 0)
         return 0;
-    return fail(c, "set the owner of", e);
+    return errno == EINVAL ? 1 : fail(c, "set the owner of", e);
 }
 
 static int copy_times(struct copy *c, int dir, const char *name, const struct stat *st,
@@ -91,13 +91,15 @@ static int copy_times(struct copy *c, int dir, const char *name, const struct st
     return fail(c, "set the times of", e);
 }
 
-/* The owner first, since a change of it takes set-id bits and capabilities away. */
+/* The owner first, since a change of it takes set-id bits and capabilities away. Set-id bits of
+ * somebody who is not mapped would be those of the container's root. */
 static int copy_metadata(struct copy *c, int from, int to, const struct stat *st, struct err *e)
 {
     const struct timespec times[] = { st->st_atim, st->st_mtim };
-    if (copy_owner(c, to, "", st, e) < 0 || copy_xattrs(c, from, to, e) < 0)
+    int is_left = copy_owner(c, to, "", st, e);
+    if (is_left < 0 || copy_xattrs(c, from, to, e) < 0)
         return -1;
-    if (fchmod(to, st->st_mode & 07777) < 0)
+    if (fchmod(to, st->st_mode & (is_left ? 01777 : 07777)) < 0)
         return fail(c, "set the mode of", e);
     return futimens(to, times) < 0 ? fail(c, "set the times of", e) : 0;
 }

@@ -111,10 +111,13 @@ int namespaces_enter_before(struct namespaces_plan *p, struct err *e)
      * one that is joined over what belongs to it: who is refused now is tried again in there. */
     for (size_t i = 0; i < ARRAY_LEN(order); i++) {
         enum oci_namespace_type k = order[i];
-        if (join(p, k, e) == 0)
+        struct err refused;
+        if (join(p, k, &refused) == 0) {
             fd_close(&p->join_fds[k]);
-        else if (e->errnum != EPERM)
+        } else if (refused.errnum != EPERM) {
+            *e = refused;
             return -1;
+        }
     }
     if (join(p, OCI_NS_USER, e) < 0 || join(p, OCI_NS_PID, e) < 0)
         return -1;

@@ -272,7 +272,9 @@ static int settle(const struct oci_net_device *d, const struct addresses *addres
                   const struct if_nameindex *before, struct err *e)
 {
     struct if_nameindex *after = if_nameindex();
-    unsigned index = after ? find_new(before, after) : 0;
+    if (!after)
+        return err_sys(e, errno, "linux.netDevices: list the container's devices");
+    unsigned index = find_new(before, after);
     if_freenameindex(after);
     if (!index)
         return err_set(e, ERR_SYSTEM, "linux.netDevices: %s did not arrive", d->name);

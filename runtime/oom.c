@@ -15,11 +15,12 @@ enum {
     FIELD_EXIT_CODE = 52,
 };
 
-static uint64_t field(const char *after_name, int wanted)
+/* NAME_END: the ")" of the second field. */
+static uint64_t field(const char *name_end, int wanted)
 {
     char word[24];
     uint64_t n;
-    const char *p = after_name;
+    const char *p = name_end;
     for (int i = 2; i < wanted && p; i++)
         p = strchr(p + 1, ' ');
     if (!p)
@@ -40,9 +41,9 @@ static bool ended_otherwise(const struct container *c)
     text[n] = '\0';
     const char *name_end = strrchr(text, ')');
     if (!name_end || strncmp(name_end, ") Z", 3) != 0 ||
-        field(name_end + 1, FIELD_START) != c->state.start_ticks)
+        field(name_end, FIELD_START) != c->state.start_ticks)
         return false;
-    uint64_t status = field(name_end + 1, FIELD_EXIT_CODE);
+    uint64_t status = field(name_end, FIELD_EXIT_CODE);
     return (status & 0x7f) != SIGKILL && status >> 8 != SHELL_KILLED;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 /* The options of the command line by tables: one row per option, and one parser. Rows of one verb
  * stand in the file of the verb; the value goes to the field at `offset` of its options struct.
- * Accepted: --name, --name=value, --name value, -x, -x value, "--". Pure; threads: none. */
+ * Accepted: --name, --name=value, --name value, -x, -x value, "--". Threads: none. */
 #include <stdbool.h>
 #include <stddef.h>
 

@@ -78,6 +78,17 @@ static void warn_of_capabilities(const struct caps_plan *p)
                   log_quote(names, sizeof(names), p->unknown));
 }
 
+static void warn_of_limits(const struct rlimits_plan *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->items[i].is_clamped)
+            log_event(LOG_WARN, NULL, "rlimit.clamped",
+                      "type=%s hard=%llu wanted=%llu reason=\"needs CAP_SYS_RESOURCE\"",
+                      rlimits_name(p->items[i].resource),
+                      (unsigned long long)p->items[i].value.rlim_max,
+                      (unsigned long long)p->items[i].wanted_hard);
+}
+
 int payload_plan_init(const struct oci_config *c, const struct oci_process *process,
                       unsigned preserve_fds, unsigned listen_fds, struct payload *out,
                       struct err *e)
@@ -114,6 +125,7 @@ int payload_plan_init(const struct oci_config *c, const struct oci_process *proc
         lsm_plan_init(process, &out->lsm, e) < 0)
         return -1;
     warn_of_capabilities(&out->caps);
+    warn_of_limits(&out->rlimits);
     return 0;
 }
 
@@ -182,8 +194,12 @@ static int try_program(struct payload *p, const char *dir, size_t dir_len, const
  * executed. */
 static int exec_failed(const char *name, int errnum, struct err *e)
 {
-    (void)err_sys(e, errnum, "exec: \"%s\"", name);
+    if (errnum == ENOENT)
+        (void)err_input(e, "exec: \"%s\": no such file or directory", name);
+    else
+        (void)err_sys(e, errnum, "exec: \"%s\"", name);
     e->kind = ERR_INPUT;
+    e->errnum = errnum;
     return -1;
 }
 
@@ -279,13 +295,9 @@ static int install_filter(const struct payload *p, struct err *e)
     return seccomp_install(&p->seccomp, NULL, e);
 }
 
-static int confine(const struct payload *p, struct err *e)
+static int confine(const struct payload *p, int ruleset_fd, struct err *e)
 {
     const struct oci_process *process = p->process;
-    auto_fd int ruleset = -1;
-    /* Its paths are opened with the rights that we still have. */
-    if (landlock_open(p->landlock, &ruleset, e) < 0)
-        return -1;
     if (!process->no_new_privileges && install_filter(p, e) < 0)
         return -1;
     if (caps_apply_bounding(&p->caps, e) < 0 || set_ids(p, e) < 0 ||
@@ -293,7 +305,7 @@ static int confine(const struct payload *p, struct err *e)
         return -1;
     if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return err_sys(e, errno, "set no_new_privs");
-    if (landlock_enforce(ruleset, e) < 0)
+    if (landlock_enforce(ruleset_fd, e) < 0)
         return -1;
     /* The change of ids gave it the value of fs.suid_dumpable, which may be 1 (proc(5)). */
     return prctl(PR_SET_DUMPABLE, 0) < 0 ? err_sys(e, errno, "stay hidden until execve") : 0;
@@ -356,7 +368,10 @@ int payload_exec(struct payload *p, struct err *e)
         }
         lead_group(p->terminal_fd >= 0);
     }
-    if (become_like(p, e) < 0 || limit(p, e) < 0 || confine(p, e) < 0 || die_with_parent(p, e) < 0)
+    auto_fd int ruleset = -1;
+    /* Its paths are opened with the rights, and as many files, as we still have. */
+    if (become_like(p, e) < 0 || landlock_open(p->landlock, &ruleset, e) < 0 || limit(p, e) < 0 ||
+        confine(p, ruleset, e) < 0 || die_with_parent(p, e) < 0)
         return -1;
     /* A blocked or ignored SIGTERM that we inherited could not stop the program. */
     sig_reset_dispositions();

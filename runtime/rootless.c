@@ -14,6 +14,7 @@
 
 #include "runtime/base/fd.h"
 #include "runtime/base/limits.h"
+#include "runtime/base/mem.h"
 #include "runtime/base/str.h"
 #include "runtime/caps.h"
 
@@ -242,15 +243,10 @@ int rootless_enter(const struct oci_config *c, struct err *e)
         return -1;
     if (is_alone(&uids) && is_alone(&gids))
         return unshare_self(e) < 0 ? -1 : map_own(uid, gid, e);
-    struct mapper *mappers = calloc(2, sizeof(*mappers));
-    if (!mappers)
-        return err_sys(e, ENOMEM, "map the ids");
+    auto_free struct mapper *mappers = mem_alloc(2 * sizeof(*mappers));
     pid_t self = getpid();
-    int result = mapper_init(&mappers[0], "newuidmap", self, &uids, e);
-    if (result == 0)
-        result = mapper_init(&mappers[1], "newgidmap", self, &gids, e);
-    if (result == 0)
-        result = map_by_helpers(mappers, e);
-    free(mappers);
-    return result;
+    if (mapper_init(&mappers[0], "newuidmap", self, &uids, e) < 0 ||
+        mapper_init(&mappers[1], "newgidmap", self, &gids, e) < 0)
+        return -1;
+    return map_by_helpers(mappers, e);
 }

@@ -7,6 +7,7 @@
 #include "runtime/base/fd.h"
 #include "runtime/create_options.h"
 #include "runtime/foreground.h"
+#include "runtime/lifecycle.h"
 #include "runtime/oom.h"
 #include "runtime/verbs.h"
 
@@ -24,15 +25,15 @@ static int wait_for_end(const struct runtime *rt, const struct create_options *o
                         struct err *e)
 {
     int code = 0;
-    if (launch_wait_started(rt, c, started_fd, e) < 0 ||
+    if (lifecycle_wait_started(c, started_fd, e) < 0 ||
         (!o->detach && foreground_wait(c->state.pid, pidfd, master_fd, &code, e) < 0)) {
         struct err ignored;
-        (void)!launch_delete(rt, c, &ignored); /* nobody would look after it any more */
+        (void)!lifecycle_delete(rt, c, &ignored); /* nobody would look after it any more */
         return -1;
     }
     if (!o->detach)
         tell_oom(c, code);
-    if (!o->detach && !o->keep && launch_delete(rt, c, e) < 0)
+    if (!o->detach && !o->keep && lifecycle_delete(rt, c, e) < 0)
         return -1;
     return code;
 }

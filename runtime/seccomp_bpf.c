@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "runtime/base/mem.h"
+#include "runtime/seccomp_alternative.h"
 
 /* Jumps of classic BPF go forward only and conditional ones reach 255 instructions. So the program
  * is written backwards, into `rev`: what an instruction jumps to has been written already and its
@@ -14,8 +15,7 @@
  * Only loads and masks fall through, and what they fall into is written just before them, so that
  * returns and long jumps may be put in anywhere else. */
 enum {
-    JUMP_REACH = 250, /* 255, less what may be put in between while one instruction is made */
-    ARG_COUNT = 6,
+    JUMP_REACH = 250,   /* 255, less what may be put in between while one instruction is made */
     RETURNS_KEPT = 8,   /* a profile has two or three actions */
     EXCEPTIONS_MAX = 3, /* of a leaf: each is one more comparison for a call of that leaf */
 };
@@ -26,18 +26,11 @@ struct target {
     size_t label;    /* else go on there */
 };
 
-/* One alternative of a system call: a rule with its comparisons in libseccomp's order. */
-struct alternative {
-    uint32_t action;
-    struct oci_seccomp_arg args[ARG_COUNT];
-    size_t arg_count;
-};
-
 /* What happens to a system call: an action, or the first alternative that holds. */
 struct verdict {
     bool is_32bit;
     uint32_t action;
-    struct alternative *alternatives; /* owned; NULL: the action alone */
+    struct seccomp_alternative *alternatives; /* owned; NULL: the action alone */
     size_t alternative_count;
     struct target target;
 };
@@ -198,122 +191,13 @@ static struct target emit_verdict(struct compiler *c, const struct verdict *v)
 {
     struct target next = to_action(v->action);
     for (size_t i = v->alternative_count; i-- > 0;) {
-        const struct alternative *alt = &v->alternatives[i];
+        const struct seccomp_alternative *alt = &v->alternatives[i];
         struct target yes = to_action(alt->action);
         for (size_t j = alt->arg_count; j-- > 0;)
             yes = emit_comparison(c, &alt->args[j], v->is_32bit, yes, next);
         next = yes;
     }
     return next;
-}
-
-/* ---- alternatives: libseccomp's order ---- */
-
-static bool is_always_true(const struct oci_seccomp_arg *a, bool is_32bit)
-{
-    return a->op == OCI_SECCOMP_MASKED_EQ && (is_32bit ? (uint32_t)a->value : a->value) == 0;
-}
-
-static bool is_unconditional(const struct seccomp_bpf_rule *r, bool is_32bit)
-{
-    for (size_t i = 0; i < r->arg_count; i++)
-        if (!is_always_true(&r->args[i], is_32bit))
-            return false;
-    return true;
-}
-
-static struct alternative alternative_of(const struct seccomp_bpf_rule *r, bool is_32bit)
-{
-    struct alternative alt = { .action = r->action };
-    for (size_t i = 0; i < r->arg_count; i++) {
-        if (is_always_true(&r->args[i], is_32bit))
-            continue;
-        size_t at = alt.arg_count++;
-        for (; at > 0 && alt.args[at - 1].index > r->args[i].index; at--)
-            alt.args[at] = alt.args[at - 1];
-        alt.args[at] = r->args[i];
-    }
-    return alt;
-}
-
-static int op_class(enum oci_seccomp_op op)
-{
-    switch (op) {
-    case OCI_SECCOMP_LT:
-    case OCI_SECCOMP_LE: return 2;
-    case OCI_SECCOMP_GT:
-    case OCI_SECCOMP_GE: return 1;
-    case OCI_SECCOMP_NE:
-    case OCI_SECCOMP_EQ:
-    case OCI_SECCOMP_MASKED_EQ:
-    case OCI_SECCOMP_OP_COUNT_: break;
-    }
-    return 3;
-}
-
-/* Whether two comparisons become the same node of libseccomp's tree: NE is EQ with its branches
- * exchanged, LT is GE, LE is GT; the high words of all orderings are compared alike. */
-static bool is_same_node(const struct oci_seccomp_arg *a, const struct oci_seccomp_arg *b,
-                         bool is_high)
-{
-    static const int node[OCI_SECCOMP_OP_COUNT_] = {
-        [OCI_SECCOMP_NE] = 0, [OCI_SECCOMP_EQ] = 0, [OCI_SECCOMP_MASKED_EQ] = 1,
-        [OCI_SECCOMP_LT] = 2, [OCI_SECCOMP_GE] = 2, [OCI_SECCOMP_LE] = 3,
-        [OCI_SECCOMP_GT] = 3,
-    };
-    assert(a->op < OCI_SECCOMP_OP_COUNT_ && b->op < OCI_SECCOMP_OP_COUNT_);
-    int x = node[a->op], y = node[b->op];
-    if (x == 1 && y == 1)
-        return is_high ? a->value >> 32 == b->value >> 32
-                       : (uint32_t)a->value == (uint32_t)b->value;
-    return x == y || (is_high && x >= 2 && y >= 2);
-}
-
-/* 1: B goes before A; 0: after it; -1: undecided, look further. */
-static int order_word(const struct oci_seccomp_arg *a, const struct oci_seccomp_arg *b,
-                      bool is_high)
-{
-    unsigned shift = is_high ? 32 : 0;
-    uint64_t av = a->op == OCI_SECCOMP_MASKED_EQ ? a->value & a->value_two : a->value;
-    uint64_t bv = b->op == OCI_SECCOMP_MASKED_EQ ? b->value & b->value_two : b->value;
-    uint32_t x = (uint32_t)(av >> shift), y = (uint32_t)(bv >> shift);
-    if (x != y)
-        return op_class(a->op) == 2 ? x > y : x < y;
-    return is_same_node(a, b, is_high) ? -1 : 0;
-}
-
-/* Where rules overlap with different actions, the order decides. OCI does not define it and every
- * runtime leaves it to libseccomp, whose tree (db.c _db_chain_lt) asks higher arguments first, then
- * equalities before upper before lower bounds, then the narrower bound or the greater value. */
-static bool goes_before(const struct alternative *b, const struct alternative *a, bool is_32bit)
-{
-    size_t count = a->arg_count < b->arg_count ? a->arg_count : b->arg_count;
-    for (size_t i = 0; i < count; i++) {
-        const struct oci_seccomp_arg *x = &a->args[i], *y = &b->args[i];
-        if (x->index != y->index)
-            return x->index < y->index;
-        if (op_class(x->op) != op_class(y->op))
-            return op_class(x->op) < op_class(y->op);
-        for (int is_high = is_32bit ? 0 : 1; is_high >= 0; is_high--) {
-            int order = order_word(x, y, is_high);
-            if (order >= 0)
-                return order;
-        }
-    }
-    return false;
-}
-
-static bool is_same_alternative(const struct alternative *a, const struct alternative *b)
-{
-    if (a->action != b->action || a->arg_count != b->arg_count)
-        return false;
-    for (size_t i = 0; i < a->arg_count; i++) {
-        const struct oci_seccomp_arg *x = &a->args[i], *y = &b->args[i];
-        if (x->index != y->index || x->op != y->op || x->value != y->value ||
-            (x->op == OCI_SECCOMP_MASKED_EQ && x->value_two != y->value_two))
-            return false;
-    }
-    return true;
 }
 
 /* ---- verdicts and ranges ---- */
@@ -324,7 +208,7 @@ static bool is_same_verdict(const struct verdict *a, const struct verdict *b)
         (a->alternative_count && a->is_32bit != b->is_32bit))
         return false;
     for (size_t i = 0; i < a->alternative_count; i++)
-        if (!is_same_alternative(&a->alternatives[i], &b->alternatives[i]))
+        if (!seccomp_alternative_is_same(&a->alternatives[i], &b->alternatives[i]))
             return false;
     return true;
 }
@@ -358,14 +242,16 @@ static size_t call_index(struct compiler *c, const struct seccomp_bpf_arch *arch
 {
     bool is_32bit = arch->is_32bit;
     for (size_t i = 0; i < count; i++)
-        if (is_unconditional(&arch->rules[entries[i].rule], is_32bit))
+        if (seccomp_rule_is_unconditional(&arch->rules[entries[i].rule], is_32bit))
             return action_index(c, arch->rules[entries[i].rule].action);
     struct verdict v = { .is_32bit = is_32bit, .action = c->in->default_action };
     v.alternatives = mem_alloc(count * sizeof(*v.alternatives));
     for (size_t i = 0; i < count; i++) {
-        struct alternative alt = alternative_of(&arch->rules[entries[i].rule], is_32bit);
+        struct seccomp_alternative alt =
+            seccomp_alternative_of(&arch->rules[entries[i].rule], is_32bit);
         size_t at = 0;
-        while (at < v.alternative_count && !goes_before(&alt, &v.alternatives[at], is_32bit))
+        while (at < v.alternative_count &&
+               !seccomp_alternative_goes_before(&alt, &v.alternatives[at], is_32bit))
             at++;
         memmove(&v.alternatives[at + 1], &v.alternatives[at],
                 (v.alternative_count - at) * sizeof(alt));
@@ -524,13 +410,13 @@ static int check_input(const struct seccomp_bpf_input *in, struct err *e)
             const struct seccomp_bpf_rule *r = &arch->rules[j];
             if (r->nr >= limit)
                 return err_internal(e, "seccomp: system call number %u", r->nr);
-            if (r->arg_count > ARG_COUNT)
+            if (r->arg_count > SECCOMP_ARG_COUNT)
                 return err_input(e, "seccomp: a rule with %zu arguments, at most %d are possible",
-                                 r->arg_count, ARG_COUNT);
+                                 r->arg_count, SECCOMP_ARG_COUNT);
             for (size_t k = 0; k < r->arg_count; k++)
-                if (r->args[k].index >= ARG_COUNT)
+                if (r->args[k].index >= SECCOMP_ARG_COUNT)
                     return err_input(e, "seccomp: argument index %u, the last one is %d",
-                                     r->args[k].index, ARG_COUNT - 1);
+                                     r->args[k].index, SECCOMP_ARG_COUNT - 1);
         }
     }
     return 0;

@@ -1,7 +1,7 @@
 /* `start`: the second phase. */
 #include <stdio.h>
 
-#include "runtime/launch.h"
+#include "runtime/lifecycle.h"
 #include "runtime/options.h"
 #include "runtime/verbs.h"
 
@@ -13,7 +13,7 @@ int verb_start(const struct runtime *rt, int argc, char **argv, struct err *e)
         return -1;
     int result = container_open(rt, argv[1], &c, e);
     if (result == 0)
-        result = launch_start(rt, &c, e);
+        result = lifecycle_start(rt, &c, e);
     container_done(&c);
     return result;
 }

@@ -8,26 +8,50 @@ static const char *const names[] = {
     [SYNC_DELIVERED] = "delivered", [SYNC_FAILED] = "failed",
 };
 
+/* 0: end of file. A peer that ended before it read all that we sent resets us, and what it had sent
+ * comes after the reset; when there is nothing, the reset is what counts. */
+static ssize_t receive(int sock, struct sync_message *m, struct sync_fds *fds)
+{
+    struct sync_fds none = { .count = 0 };
+    struct sync_fds *to = fds ? fds : &none;
+    size_t cap = fds ? FD_PASS_MAX : 0;
+    ssize_t n = fd_recv(sock, m, sizeof(*m), to->items, cap, &to->count);
+    if (n >= 0 || errno != ECONNRESET)
+        return n;
+    n = fd_recv(sock, m, sizeof(*m), to->items, cap, &to->count);
+    if (n != 0)
+        return n;
+    errno = ECONNRESET;
+    return -1;
+}
+
+/* Of a peer that has ended: the reason that it gave before. */
+static bool take_reason(int sock, struct err *e)
+{
+    struct sync_message m;
+    while (receive(sock, &m, NULL) == sizeof(m))
+        if (m.type == SYNC_FAILED) {
+            *e = m.err;
+            return true;
+        }
+    return false;
+}
+
 int sync_send(int sock, enum sync_type type, const struct sync_fds *fds, struct err *e)
 {
     struct sync_message m = { .type = type };
-    if (fd_send(sock, &m, sizeof(m), fds ? fds->items : NULL, fds ? fds->count : 0) < 0)
-        return err_sys(e, errno, "tell the other side \"%s\"", names[type]);
-    return 0;
+    if (fd_send(sock, &m, sizeof(m), fds ? fds->items : NULL, fds ? fds->count : 0) >= 0)
+        return 0;
+    int errnum = errno;
+    if ((errnum == EPIPE || errnum == ECONNRESET) && take_reason(sock, e))
+        return -1;
+    return err_sys(e, errnum, "tell the other side \"%s\"", names[type]);
 }
 
 void sync_send_failure(int sock, const struct err *cause)
 {
     struct sync_message m = { .type = SYNC_FAILED, .err = *cause };
     (void)!fd_send(sock, &m, sizeof(m), NULL, 0); /* the parent is gone: nobody to tell */
-}
-
-/* 0: end of file. */
-static ssize_t receive(int sock, struct sync_message *m, struct sync_fds *fds)
-{
-    struct sync_fds none = { .count = 0 };
-    struct sync_fds *to = fds ? fds : &none;
-    return fd_recv(sock, m, sizeof(*m), to->items, fds ? FD_PASS_MAX : 0, &to->count);
 }
 
 static void close_all(struct sync_fds *fds)

@@ -49,7 +49,7 @@ struct sync_fds {
     size_t count;
 };
 
-/* FDS may be NULL. */
+/* FDS may be NULL. When the other side has ended, the err is the reason that it gave. */
 must_check int sync_send(int sock, enum sync_type type, const struct sync_fds *fds, struct err *e);
 void sync_send_failure(int sock, const struct err *cause);
 /* Waits for EXPECTED. SYNC_FAILED gives the peer's err. FDS gets those that came, which are the

@@ -41,12 +41,17 @@ static void put_paths(struct json_writer *w, const char *key, const char *const 
     json_end_array(w);
 }
 
-static bool has_variable(const struct stack_service *s, const char *name)
+static bool has_pair(const struct stack_pairs *pairs, const char *name)
 {
-    for (size_t i = 0; i < s->environment.count; i++)
-        if (strcmp(s->environment.items[i].key, name) == 0)
+    for (size_t i = 0; i < pairs->count; i++)
+        if (strcmp(pairs->items[i].key, name) == 0)
             return true;
     return false;
+}
+
+static bool has_variable(const struct stack_service *s, const char *name)
+{
+    return has_pair(&s->environment, name);
 }
 
 static void put_variable(struct json_writer *w, const char *name, const char *value)
@@ -128,6 +133,8 @@ static void put_process(struct json_writer *w, const struct stack_service *s,
     compile_put_caps(w, caps, facts->uid);
     put_rlimits(w, s);
     json_put_bool(w, "noNewPrivileges", s->no_new_privileges);
+    if (s->has_oom_score_adj)
+        json_put_i64(w, "oomScoreAdj", s->oom_score_adj);
     json_end_object(w);
 }
 
@@ -148,8 +155,13 @@ static void put_namespaces(struct json_writer *w, const struct stack_service *s,
     static const char *const types[] = { "pid", "network", "mount", "ipc", "uts", "cgroup" };
     json_begin_array(w, "namespaces");
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+        bool is_network = strcmp(types[i], "network") == 0;
+        if (is_network && s->network_mode == STACK_NETWORK_HOST)
+            continue;
         json_begin_object(w, NULL);
         json_put_string(w, "type", types[i]);
+        if (is_network && s->network_mode == STACK_NETWORK_SERVICE)
+            json_put_string(w, "path", facts->netns_path);
         json_end_object(w);
     }
     if (!s->userns_host) {
@@ -178,6 +190,57 @@ static void put_device_rule(struct json_writer *w, bool allow, int major, int mi
     json_end_object(w);
 }
 
+static void put_rule_of(struct json_writer *w, const struct stack_device_rule *r)
+{
+    char type[2] = { r->type, '\0' }, access[4];
+    (void)snprintf(access, sizeof(access), "%s%s%s", r->read ? "r" : "", r->write ? "w" : "",
+                   r->mknod ? "m" : "");
+    json_begin_object(w, NULL);
+    json_put_bool(w, "allow", true);
+    json_put_string(w, "type", type);
+    if (r->major >= 0)
+        json_put_i64(w, "major", r->major);
+    if (r->minor >= 0)
+        json_put_i64(w, "minor", r->minor);
+    json_put_string(w, "access", access);
+    json_end_object(w);
+}
+
+static void put_device_rules(struct json_writer *w, const struct stack_service *s,
+                             const struct compile_facts *facts)
+{
+    for (size_t i = 0; i < s->device_count; i++) {
+        const struct stack_device *d = &s->devices[i];
+        const struct compile_device *f = &facts->devices[i];
+        put_rule_of(w, &(struct stack_device_rule){ f->type, f->major, f->minor, d->read, d->write,
+                                                    d->mknod });
+    }
+    for (size_t i = 0; i < s->device_rule_count; i++)
+        put_rule_of(w, &s->device_rules[i]);
+}
+
+static void put_devices(struct json_writer *w, const struct stack_service *s,
+                        const struct compile_facts *facts)
+{
+    if (!s->device_count)
+        return;
+    json_begin_array(w, "devices");
+    for (size_t i = 0; i < s->device_count; i++) {
+        const struct compile_device *f = &facts->devices[i];
+        char type[2] = { f->type, '\0' };
+        json_begin_object(w, NULL);
+        json_put_string(w, "type", type);
+        json_put_string(w, "path", s->devices[i].target);
+        json_put_u64(w, "major", f->major);
+        json_put_u64(w, "minor", f->minor);
+        json_put_u64(w, "fileMode", f->mode);
+        json_put_u64(w, "uid", f->uid);
+        json_put_u64(w, "gid", f->gid);
+        json_end_object(w);
+    }
+    json_end_array(w);
+}
+
 static void put_resources(struct json_writer *w, const struct stack_service *s,
                           const struct compile_facts *facts)
 {
@@ -186,6 +249,7 @@ static void put_resources(struct json_writer *w, const struct stack_service *s,
     put_device_rule(w, false, -1, -1);
     for (size_t i = 0; i < ARRAY_LEN(allowed_devices); i++)
         put_device_rule(w, true, allowed_devices[i].major, allowed_devices[i].minor);
+    put_device_rules(w, s, facts);
     json_end_array(w);
     if (s->memory_bytes || s->memory_reservation_bytes) {
         json_begin_object(w, "memory");
@@ -218,12 +282,20 @@ static void put_resources(struct json_writer *w, const struct stack_service *s,
 static void put_sysctl(struct json_writer *w, const struct stack_service *s,
                        const struct compile_facts *facts, uint64_t bounding)
 {
+    static const char ports[] = "net.ipv4.ip_unprivileged_port_start";
+    static const char ping[] = "net.ipv4.ping_group_range";
     char range[32];
     uint32_t last = s->userns_host ? 2147483647 : facts->id_count - 1;
+    bool is_net_ours =
+        s->network_mode == STACK_NETWORK_OWN || s->network_mode == STACK_NETWORK_NONE;
     (void)snprintf(range, sizeof(range), "0 %" PRIu32, last);
     json_begin_object(w, "sysctl");
-    json_put_string(w, "net.ipv4.ip_unprivileged_port_start", "0");
-    json_put_string(w, "net.ipv4.ping_group_range", range);
+    if (is_net_ours && !has_pair(&s->sysctls, ports))
+        json_put_string(w, ports, "0");
+    if (is_net_ours && !has_pair(&s->sysctls, ping))
+        json_put_string(w, ping, range);
+    for (size_t i = 0; i < s->sysctls.count; i++)
+        json_put_string(w, s->sysctls.items[i].key, s->sysctls.items[i].value);
     if (!s->userns_host && !(bounding & (UINT64_C(1) << CAP_SYS_ADMIN)))
         json_put_string(w, "user.max_user_namespaces", "0");
     json_end_object(w);
@@ -236,6 +308,7 @@ static void put_linux(struct json_writer *w, const struct stack_service *s,
     put_namespaces(w, s, facts);
     json_put_string(w, "cgroupsPath", facts->cgroups_path);
     put_resources(w, s, facts);
+    put_devices(w, s, facts);
     put_sysctl(w, s, facts, caps->bounding);
     compile_put_seccomp(w, s, caps->bounding);
     put_paths(w, "maskedPaths", masked_paths, ARRAY_LEN(masked_paths));
@@ -254,6 +327,8 @@ static void put_annotations(struct json_writer *w, const struct stack *stack,
     json_put_string(w, "run.svc.replica", number);
     if (s->init)
         json_put_string(w, "run.svc.init", "1");
+    for (size_t i = 0; i < s->annotations.count; i++)
+        json_put_string(w, s->annotations.items[i].key, s->annotations.items[i].value);
     json_end_object(w);
 }
 
@@ -272,6 +347,8 @@ int compile_config(const struct stack *stack, const struct stack_service *servic
     json_begin_object(&w, NULL);
     json_put_string(&w, "ociVersion", "1.2.0");
     json_put_string(&w, "hostname", hostname);
+    if (service->domainname)
+        json_put_string(&w, "domainname", service->domainname);
     put_process(&w, service, facts, &caps);
     compile_put_mounts(&w, stack, service, facts);
     put_linux(&w, service, facts, &caps);

@@ -4,6 +4,14 @@
 #include "specs/oci_config.h"
 #include "specs/stack.h"
 
+/* What stands at the source of a device of the service. */
+struct compile_device {
+    char type; /* b, c */
+    unsigned major, minor;
+    uint32_t mode;     /* permission bits */
+    uint32_t uid, gid; /* as the container sees them */
+};
+
 struct compile_facts {
     const char *container_id; /* "PROJECT-SERVICE-1" */
     unsigned replica;         /* from 1 */
@@ -17,7 +25,10 @@ struct compile_facts {
     const char *root_path;            /* skeleton of the host view, or the directory */
     const char *upper_dir, *work_dir; /* STACK_ROOTFS_DIR: the private writable layer */
     const char *hosts_path, *hostname_path, *resolv_path; /* generated files, bound into /etc */
-    const char *const *volume_paths; /* one per stack.volumes: host directory */
+    const char *const *volume_paths;      /* one per stack.volumes: host directory */
+    const char *const *grant_paths;       /* one per service.grants: file that is bound there */
+    const struct compile_device *devices; /* one per service.devices */
+    const char *netns_path;               /* STACK_NETWORK_SERVICE: the other's network namespace */
     /* The machine counts swap per cgroup (v2, or memory.memsw on v1): then memory and swap together
      * are limited to twice the memory, as Compose has it. */
     bool can_limit_swap;

@@ -12,6 +12,12 @@
 
 #include "specs/compile_parts.h"
 
+#define SHM "/dev/shm"
+
+enum {
+    SHM_BYTES_DEFAULT = 64 << 20 /* Docker's */
+};
+
 struct standard_mount {
     const char *destination, *type, *source;
     const char *options; /* by commas */
@@ -22,7 +28,7 @@ static const struct standard_mount everywhere[] = {
     { "/proc", "proc", "proc", "nosuid,noexec,nodev" },
     { "/dev", "tmpfs", "tmpfs", "nosuid,noexec,strictatime,mode=755,size=65536k" },
     { "/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5" },
-    { "/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777,size=65536k" },
+    { SHM, "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777" },
     { "/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev" },
     { "/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro" },
     { "/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,ro" },
@@ -82,6 +88,13 @@ static bool is_mounted_by(const struct stack_service *s, const char *target)
     return false;
 }
 
+static void put_size(struct json_writer *w, uint64_t bytes)
+{
+    char option[40];
+    (void)snprintf(option, sizeof(option), "size=%" PRIu64, bytes);
+    json_put_string(w, NULL, option);
+}
+
 /* A mount of the service at the same place goes before a standard one. */
 static void put_standard(struct json_writer *w, const struct stack_service *s,
                          const struct standard_mount *mounts, size_t count)
@@ -91,6 +104,8 @@ static void put_standard(struct json_writer *w, const struct stack_service *s,
             continue;
         begin_mount(w, mounts[i].destination, mounts[i].type, mounts[i].source);
         put_options(w, mounts[i].options);
+        if (strcmp(mounts[i].destination, SHM) == 0)
+            put_size(w, s->shm_bytes ? s->shm_bytes : SHM_BYTES_DEFAULT);
         end_mount(w);
     }
 }
@@ -138,9 +153,8 @@ static void put_tmpfs(struct json_writer *w, const struct stack_mount *m)
     put_options(w, m->read_only ? "nosuid,nodev,ro" : "nosuid,nodev");
     (void)snprintf(option, sizeof(option), "mode=%o", m->mode ? m->mode : 01777);
     json_put_string(w, NULL, option);
-    (void)snprintf(option, sizeof(option), "size=%" PRIu64, m->size_bytes);
     if (m->size_bytes)
-        json_put_string(w, NULL, option);
+        put_size(w, m->size_bytes);
     end_mount(w);
 }
 
@@ -188,5 +202,8 @@ void compile_put_mounts(struct json_writer *w, const struct stack *stack,
     put_generated(w, s, facts);
     for (size_t i = 0; i < s->mount_count; i++)
         put_service_mount(w, stack, s, facts, &s->mounts[i]);
+    /* Last: one may lie in a volume. Configs may be programs, so they can be run. */
+    for (size_t i = 0; i < s->grant_count; i++)
+        put_bind(w, s, s->grants[i].target, facts->grant_paths[i], "bind,ro,nosuid,nodev");
     json_end_array(w);
 }

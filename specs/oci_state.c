@@ -14,7 +14,7 @@
 #define NEXT_FILE  "state.json.next"
 
 enum {
-    STATE_BYTES_MAX = 1024 * 1024 + JSON_BYTES_MAX
+    STATE_BYTES_MAX = OCI_STATE_TEXT_MAX + JSON_BYTES_MAX
 };
 
 static void write_pairs(struct json_writer *w, const char *key, const struct oci_pairs *pairs)
@@ -53,6 +53,17 @@ void oci_state_put(struct json_writer *w, const char *key, const struct oci_stat
     json_end_object(w);
 }
 
+int oci_state_to_text(const struct oci_state *s, const char *status, struct buf *to, struct err *e)
+{
+    struct json_writer w;
+    buf_reset(to);
+    json_writer_init(&w, to, 0);
+    oci_state_write(&w, s, status);
+    return to->overflow
+               ? err_input(e, "the state of %s is longer than %zu bytes", s->id, to->limit_bytes)
+               : 0;
+}
+
 void oci_state_put_record(struct json_writer *w, const struct oci_state *s)
 {
     json_begin_object(w, NULL);
@@ -71,6 +82,8 @@ int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e)
     struct json_writer w;
     json_writer_init(&w, &text, 0);
     oci_state_put_record(&w, s);
+    if (text.len > OCI_STATE_TEXT_MAX) /* then nobody could be told of it */
+        return err_input(e, "annotations: longer than %d bytes", OCI_STATE_TEXT_MAX);
     (void)buf_add_char(&text, '\n');
     (void)buf_add(&text, s->config, s->config_len);
     if (text.overflow)

@@ -25,9 +25,16 @@ struct oci_state {
 
 #define OCI_VERSION "1.3.0"
 
+enum {
+    OCI_STATE_TEXT_MAX = 1024 * 1024 /* bytes of the public form */
+};
+
 /* The public form, as one JSON value; for hooks and `state`. STATUS: "creating", "created",
  * "running", "paused", "stopped"; a stopped container has pid 0. */
 void oci_state_write(struct json_writer *w, const struct oci_state *s, const char *status);
+/* The same as text, in place of what is in TO. ERR_INPUT when it is longer than TO's limit. */
+must_check int oci_state_to_text(const struct oci_state *s, const char *status, struct buf *to,
+                                 struct err *e);
 /* The same as the member KEY of an object. */
 void oci_state_put(struct json_writer *w, const char *key, const struct oci_state *s,
                    const char *status);

@@ -115,6 +115,55 @@ struct stack_ulimit {
     uint64_t soft, hard; /* UINT64_MAX: unlimited */
 };
 
+enum {
+    STACK_CONTENT_BYTES_MAX = 512 * 1024 /* of a secret or a config */
+};
+/* A secret or a config of the stack. A file is read when a container is made; what came from a
+ * variable or stands in the stack file is kept here. */
+struct stack_content {
+    const char *key;
+    const char *name;     /* "PROJECT_KEY" unless `name:` was given */
+    const char *path;     /* absolute; NULL: `text` */
+    const char *variable; /* where `text` came from; NULL: it stood in the file */
+    const char *text;
+};
+/* One of them as a file in the containers of a service. */
+struct stack_grant {
+    bool is_config;     /* of stack.configs, else of stack.secrets */
+    size_t content;     /* index there */
+    const char *target; /* absolute, normalised */
+    int64_t uid, gid;   /* as the container sees them; -1: the service's user */
+    uint32_t mode;      /* without write bits */
+    struct json_place place;
+};
+
+struct stack_device {
+    const char *source, *target; /* absolute */
+    bool read, write, mknod;
+};
+struct stack_device_rule { /* of the cgroup, beyond those of the devices */
+    char type;             /* a, b, c */
+    int64_t major, minor;  /* -1: all */
+    bool read, write, mknod;
+};
+
+enum stack_network_mode {
+    STACK_NETWORK_OWN,     /* a network namespace of its own, on `networks` */
+    STACK_NETWORK_NONE,    /* of its own, with the loopback device only */
+    STACK_NETWORK_HOST,    /* the machine's */
+    STACK_NETWORK_SERVICE, /* that of another service's replica */
+};
+struct stack_link {
+    size_t service;
+    const char *alias; /* a name for it that only this service knows */
+};
+
+struct stack_logging {
+    bool is_off;        /* driver none: nothing is kept */
+    uint64_t max_bytes; /* of one file; 0: the default */
+    uint32_t max_files; /* of a replica; 0: the default */
+};
+
 struct stack_service {
     const char *name;
     struct json_place place;
@@ -155,8 +204,27 @@ struct stack_service {
     int stop_signal;        /* default SIGTERM */
     uint32_t stop_grace_ms; /* default 10000 */
     const char *hostname;   /* NULL: container id */
+    const char *domainname; /* NULL: none */
     struct stack_pairs labels;
+    struct stack_pairs annotations;
     bool userns_host;
+    struct stack_grant *grants; /* secrets, then configs */
+    size_t grant_count;
+    struct stack_pairs extra_hosts; /* name → address, or "host-gateway" */
+    struct strings dns, dns_search, dns_opt;
+    struct stack_link *links;
+    size_t link_count;
+    enum stack_network_mode network_mode;
+    size_t network_service; /* STACK_NETWORK_SERVICE: index in stack.services */
+    uint64_t shm_bytes;     /* 0: 64 MiB */
+    struct stack_pairs sysctls;
+    bool has_oom_score_adj;
+    int oom_score_adj;
+    struct stack_device *devices;
+    size_t device_count;
+    struct stack_device_rule *device_rules;
+    size_t device_rule_count;
+    struct stack_logging logging;
     char hash[17]; /* of the canonical service less replicas, depends_on: changes → recreate */
 };
 
@@ -223,11 +291,21 @@ struct stack {
     size_t volume_count;
     struct stack_network *networks; /* those in use; "default" made when needed */
     size_t network_count;
+    struct stack_content *secrets;
+    size_t secret_count;
+    struct stack_content *configs;
+    size_t config_count;
     struct stack_proxy proxy;
 };
 
 void stack_free(struct stack *s);
 DEFINE_AUTO(stack_free, struct stack *);
+
+static inline const struct stack_content *stack_granted(const struct stack *s,
+                                                        const struct stack_grant *g)
+{
+    return g->is_config ? &s->configs[g->content] : &s->secrets[g->content];
+}
 
 /* Borrowed; NULL when there is none. */
 const struct stack_service *stack_find_service(const struct stack *s, const char *name);

@@ -131,6 +131,41 @@ static void check_condition(struct stack_draft *d, size_t index, const struct st
     field_leave(&d->ctx, mark);
 }
 
+/* --- networks --- */
+
+static bool shares_network(const struct stack_service *a, const struct stack_service *b)
+{
+    for (size_t i = 0; i < a->network_count; i++)
+        for (size_t n = 0; n < b->network_count; n++)
+            if (a->networks[i].network == b->networks[n].network)
+                return true;
+    return false;
+}
+
+static void check_network(struct stack_draft *d, size_t index)
+{
+    const struct stack_service *s = &d->stack->services[index];
+    const struct stack_service *to = &d->stack->services[s->network_service];
+    size_t mark = enter_service(d, index, "network_mode");
+    if (s->network_mode == STACK_NETWORK_SERVICE && to->network_mode == STACK_NETWORK_SERVICE) {
+        field_error(&d->ctx, place_of(d, index, "network_mode"),
+                    "\"%.63s\" has no network of its own either", to->name);
+        field_hint(&d->ctx, "name the service whose network it is: \"service:%.63s\"",
+                   d->stack->services[to->network_service].name);
+    }
+    if (s->network_mode == STACK_NETWORK_NONE &&
+        (s->healthcheck.kind == STACK_PROBE_HTTP || s->healthcheck.kind == STACK_PROBE_TCP))
+        field_error(&d->ctx, place_of(d, index, "network_mode"),
+                    "without a network its healthcheck must be a command");
+    field_leave(&d->ctx, mark);
+    mark = enter_service(d, index, "links");
+    for (size_t i = 0; i < s->link_count; i++)
+        if (!shares_network(s, &d->stack->services[s->links[i].service]))
+            field_error(&d->ctx, place_of(d, index, "links"), "shares no network with \"%.63s\"",
+                        d->stack->services[s->links[i].service].name);
+    field_leave(&d->ctx, mark);
+}
+
 /* --- ports --- */
 
 struct claim { /* of a port on the machine */
@@ -246,6 +281,8 @@ void stack_check(struct stack_draft *d, const struct json *volumes)
     for (size_t i = 0; i < s->service_count; i++)
         for (size_t n = 0; n < s->services[i].depends_count; n++)
             check_condition(d, i, &s->services[i].depends_on[n]);
+    for (size_t i = 0; i < s->service_count; i++)
+        check_network(d, i);
     check_ports(d);
     check_volume_names(d, volumes);
     check_memory(d);

@@ -14,6 +14,8 @@ enum {
     STACK_VOLUMES_MAX = 1000,   /* anonymous ones included */
     STACK_MOUNTS_MAX = 1000,    /* of one service */
     STACK_VARIABLES_MAX = 2000, /* of one service */
+    STACK_CONTENTS_MAX = 1000,  /* secrets; configs; of one service both together */
+    STACK_LINES_MAX = 1000,     /* extra hosts, links, devices, rules: of one service each */
     STACK_PORTS_MAX = 4096      /* of all services, ranges expanded */
 };
 
@@ -27,6 +29,7 @@ struct stack_draft {
     struct interpolate vars;  /* over the scope */
     struct stack_sources sources;
     size_t port_count;                 /* of all services so far */
+    struct stack_logging logging;      /* of services that have none */
     const struct json *all_services;   /* also those whose profile is not active */
     const struct json **service_nodes; /* beside stack.services */
     bool *has_bad_health;              /* beside stack.services: it was there, with errors */
@@ -40,6 +43,8 @@ struct service_draft {
     const struct json *node;
     const struct json *environment, *env_file, *networks, *healthcheck;
     const char *container_name;
+    size_t *implied; /* services that links and network_mode wait for */
+    size_t implied_count;
     int64_t scale; /* -1: not given */
     int64_t deploy_replicas;
     uint64_t deploy_memory, deploy_reservation, deploy_cpu_millis;
@@ -91,6 +96,23 @@ void decode_cap_drop(struct field_ctx *ctx, const struct json *node, void *base)
 void decode_security_opt(struct field_ctx *ctx, const struct json *node, void *base);
 void decode_ulimits(struct field_ctx *ctx, const struct json *node, void *base);
 void decode_userns_mode(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_secret_grants(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_config_grants(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_extra_hosts(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_dns(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_dns_search(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_dns_opt(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_domainname(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_links(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_network_mode(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_sysctls(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_oom_score_adj(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_devices(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_device_rules(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_annotations(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_label_file(struct field_ctx *ctx, const struct json *node, void *base);
+void decode_logging_of(struct field_ctx *ctx, const struct json *node, struct stack_logging *out);
+void decode_logging(struct field_ctx *ctx, const struct json *node, void *base);
 
 /* Whole parts. */
 void decode_service(struct stack_draft *d, size_t index);
@@ -100,6 +122,16 @@ void decode_environment(struct stack_draft *d, struct service_draft *sd);
 bool decode_volume_add(struct field_ctx *ctx, struct json_place at, const struct stack_volume *v);
 /* A name of an object in MEMBER's key; false after an error that calls it a WHAT. */
 bool decode_name_check(struct field_ctx *ctx, const struct json *member, const char *what);
+/* A file mode: octal digits in a string, or a number (what YAML makes of 0440). False after an
+ * error. */
+bool decode_file_mode(struct field_ctx *ctx, const struct json *node, uint32_t *out);
+/* The sections `secrets` and `configs`. */
+void decode_contents(struct stack_draft *d, const struct json *node, bool is_config);
+/* What is known only when all of the service is: targets that clash. */
+void check_grants(struct field_ctx *ctx, const struct stack_service *s);
+/* Dependencies that links and network_mode imply; what depends_on says stays. */
+void decode_implied_dependencies(struct stack_draft *d, struct service_draft *sd);
+bool decode_is_host_name(const char *text);
 void decode_driver(struct field_ctx *ctx, const struct json *node, void *base);
 void decode_networks(struct stack_draft *d, const struct json *node);
 void decode_volumes(struct stack_draft *d, const struct json *node);

@@ -97,10 +97,36 @@ static void attach(struct stack_draft *d, struct service_draft *sd, struct json_
     sd->s.networks[sd->s.network_count++] = ld.a;
 }
 
+/* What belongs to a network namespace of the service's own stands beside another mode. */
+static void check_shared_network(struct field_ctx *ctx, const struct service_draft *sd)
+{
+    static const struct {
+        const char *key, *why;
+    } rows[] = {
+        { "networks", "a service is on networks or has a network_mode, not both" },
+        { "ports", "a port needs a network of the service's own" },
+        { "links", "links need a network of the service's own" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct json *node = json_find(sd->node, rows[i].key);
+        bool is_empty =
+            !node || node->type == JSON_NULL || (node->type != JSON_STRING && !node->item_count);
+        if (is_empty)
+            continue;
+        size_t mark = field_enter(ctx, rows[i].key);
+        field_error(ctx, node->key_place, "%s", rows[i].why);
+        field_leave(ctx, mark);
+    }
+}
+
 void decode_service_networks(struct stack_draft *d, struct service_draft *sd)
 {
     struct field_ctx *ctx = &d->ctx;
     const struct json *node = sd->networks;
+    if (sd->s.network_mode != STACK_NETWORK_OWN) {
+        check_shared_network(ctx, sd);
+        return;
+    }
     if (!node || !node->item_count) {
         if (node && node->type != JSON_ARRAY && node->type != JSON_OBJECT)
             field_type_error(ctx, node, "a list or an object");
@@ -191,6 +217,91 @@ void decode_depends_on(struct field_ctx *ctx, const struct json *node, void *bas
         } else {
             field_type_error(ctx, item, "the name of a service");
         }
+        field_leave(ctx, mark);
+    }
+}
+
+static void imply(struct field_ctx *ctx, struct service_draft *sd, size_t index)
+{
+    sd->implied = decode_room(ctx->arena, sd->implied, sd->implied_count, sizeof(*sd->implied));
+    sd->implied[sd->implied_count++] = index;
+}
+
+void decode_implied_dependencies(struct stack_draft *d, struct service_draft *sd)
+{
+    static const struct dependency_draft started = { STACK_DEP_STARTED, true, false };
+    for (size_t i = 0; i < sd->implied_count; i++) {
+        bool is_there = false;
+        for (size_t n = 0; n < sd->s.depends_count; n++)
+            is_there |= sd->s.depends_on[n].service == sd->implied[i];
+        if (!is_there)
+            depend(&d->ctx, sd, sd->s.place, d->stack->services[sd->implied[i]].name, &started);
+    }
+}
+
+void decode_network_mode(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    struct service_draft *sd = base;
+    const char *text;
+    if (!field_text(ctx, node, &text))
+        return;
+    if (strcmp(text, "none") == 0) {
+        sd->s.network_mode = STACK_NETWORK_NONE;
+    } else if (strcmp(text, "host") == 0) {
+        sd->s.network_mode = STACK_NETWORK_HOST;
+    } else if (str_starts(text, "service:")) {
+        size_t index = decode_service_ref(ctx, node->place, text + strlen("service:"));
+        if (index == sd->index)
+            field_error(ctx, node->place, "the service would share its own network");
+        if (index == SIZE_MAX || index == sd->index)
+            return;
+        sd->s.network_mode = STACK_NETWORK_SERVICE;
+        sd->s.network_service = index;
+        imply(ctx, sd, index);
+    } else if (strcmp(text, "bridge") != 0) {
+        field_error(ctx, node->place, "\"%.60s\" is not a network mode", text);
+        field_hint(ctx, "none, host or service:NAME");
+    }
+}
+
+static void decode_link(struct field_ctx *ctx, const struct json *node, struct service_draft *sd)
+{
+    if (node->type != JSON_STRING || !node->text_len) {
+        field_type_error(ctx, node, "\"SERVICE\" or \"SERVICE:ALIAS\"");
+        return;
+    }
+    const char *colon = strchr(node->text, ':');
+    size_t len = colon ? (size_t)(colon - node->text) : node->text_len;
+    const char *name = arena_strndup(ctx->arena, node->text, len);
+    struct stack_link link = { decode_service_ref(ctx, node->place, name),
+                               colon ? colon + 1 : name };
+    if (link.service == SIZE_MAX)
+        return;
+    if (link.service == sd->index || !decode_is_host_name(link.alias)) {
+        field_error(ctx, node->place,
+                    link.service == sd->index ? "the service is linked to itself"
+                                              : "\"%.80s\" is not a host name",
+                    link.alias);
+        return;
+    }
+    if (sd->s.link_count == STACK_LINES_MAX) {
+        field_error(ctx, node->place, "more than %d links", STACK_LINES_MAX);
+        return;
+    }
+    imply(ctx, sd, link.service);
+    sd->s.links = decode_room(ctx->arena, sd->s.links, sd->s.link_count, sizeof(link));
+    sd->s.links[sd->s.link_count++] = link;
+}
+
+void decode_links(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    if (node->type != JSON_ARRAY) {
+        field_type_error(ctx, node, "a list");
+        return;
+    }
+    for (size_t i = 0; i < node->item_count; i++) {
+        size_t mark = field_enter_index(ctx, i);
+        decode_link(ctx, node->items[i], base);
         field_leave(ctx, mark);
     }
 }

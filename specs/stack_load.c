@@ -123,7 +123,7 @@ static void decode_project(struct stack_draft *d, const struct json *node)
 /* --- top level --- */
 
 struct top_draft {
-    const struct json *name, *services, *volumes, *networks, *proxy;
+    const struct json *name, *services, *volumes, *networks, *secrets, *configs, *proxy;
 };
 
 struct volume_draft {
@@ -196,6 +196,21 @@ static void keep_networks(struct field_ctx *ctx, const struct json *node, void *
     (void)ctx;
     ((struct top_draft *)base)->networks = node;
 }
+static void keep_secrets(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    (void)ctx;
+    ((struct top_draft *)base)->secrets = node;
+}
+static void keep_configs(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    (void)ctx;
+    ((struct top_draft *)base)->configs = node;
+}
+static void keep_logging(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    (void)base;
+    decode_logging_of(ctx, node, &draft_of(ctx)->logging);
+}
 static void keep_proxy(struct field_ctx *ctx, const struct json *node, void *base)
 {
     (void)ctx;
@@ -210,11 +225,11 @@ static const struct field top_fields[] = {
     { "networks", FIELD_CALL, .call = keep_networks, .doc = "networks of the stack" },
     { "proxy", FIELD_CALL, .call = keep_proxy, .flags = FIELD_OURS, .doc = "the front door" },
     { "version", FIELD_CALL, .call = decode_version, .doc = "of old Compose files" },
-    FIELD_LATER("secrets"),
-    FIELD_LATER("configs"),
+    { "secrets", FIELD_CALL, .call = keep_secrets, .doc = "what services get as secret files" },
+    { "configs", FIELD_CALL, .call = keep_configs, .doc = "what services get as files" },
     FIELD_LATER("models"),
     FIELD_OURS_LATER("egress"),
-    FIELD_LATER("logging"),
+    { "logging", FIELD_CALL, .call = keep_logging, .doc = "for services that have none" },
     FIELD_OURS_LATER("metrics"),
 };
 
@@ -277,6 +292,10 @@ static void decode_stack(struct stack_draft *d, const struct json *root)
     decode_project(d, top.name);
     if (top.volumes)
         decode_volumes(d, top.volumes);
+    if (top.secrets)
+        decode_contents(d, top.secrets, false);
+    if (top.configs)
+        decode_contents(d, top.configs, true);
     decode_networks(d, top.networks);
     d->network_in_use = arena_alloc(ctx->arena, s->network_count * sizeof(bool));
     size_t mark = field_enter(ctx, "services");

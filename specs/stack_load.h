@@ -59,5 +59,6 @@ must_check int stack_load_text(const char *file, const char *dir, const char *te
                                struct stack_problems *problems);
 
 /* Writes the resolved model as a stack file that stack_load_text turns into the same model without
- * any environment: the engine keeps this copy, `svc config` prints it. */
+ * any environment: the engine keeps this copy, `svc config` prints it. Secrets out of variables
+ * stand in it (secrets.*.content): the copy is its reader's alone, and a printer masks them. */
 void stack_write_json(const struct stack *s, struct buf *to, unsigned indent);

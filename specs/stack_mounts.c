@@ -17,20 +17,27 @@ static const char *const mount_kinds[] = { "bind", "volume", "tmpfs", NULL };
 _Static_assert(STACK_MOUNT_BIND == 0 && STACK_MOUNT_VOLUME == 1 && STACK_MOUNT_TMPFS == 2,
                "the order of mount_kinds");
 
-static void decode_mode(struct field_ctx *ctx, const struct json *node, void *base)
+bool decode_file_mode(struct field_ctx *ctx, const struct json *node, uint32_t *out)
 {
-    struct mount_draft *md = base;
     int64_t n;
     if (node->type == JSON_STRING) { /* as people write modes: octal */
         char *end;
         unsigned long mode = strtoul(node->text, &end, 8);
-        if (*end || !node->text_len || mode > 07777)
+        if (*end || !node->text_len || mode > 07777) {
             field_error(ctx, node->place, "\"%.20s\" is not a file mode", node->text);
-        else
-            md->m.mode = (uint32_t)mode;
-    } else if (field_i64(ctx, node, 0, 07777, &n)) {
-        md->m.mode = (uint32_t)n;
+            return false;
+        }
+        n = (int64_t)mode;
+    } else if (!field_i64(ctx, node, 0, 07777, &n)) {
+        return false;
     }
+    *out = (uint32_t)n;
+    return true;
+}
+
+static void decode_mode(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    (void)decode_file_mode(ctx, node, &((struct mount_draft *)base)->m.mode);
 }
 
 static void decode_nocopy(struct field_ctx *ctx, const struct json *node, void *base)

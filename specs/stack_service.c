@@ -149,12 +149,7 @@ static void decode_hostname(struct field_ctx *ctx, const struct json *node, void
     const char *text;
     if (!field_text(ctx, node, &text))
         return;
-    size_t len = strlen(text);
-    bool is_good = len > 0 && len <= 63 && text[0] != '-' && text[0] != '.';
-    for (size_t i = 0; i < len; i++)
-        is_good &= ((text[i] | 0x20) >= 'a' && (text[i] | 0x20) <= 'z') ||
-                   (text[i] >= '0' && text[i] <= '9') || text[i] == '-' || text[i] == '.';
-    if (is_good)
+    if (strlen(text) <= 63 && decode_is_host_name(text))
         model(base)->hostname = text;
     else
         field_error(ctx, node->place, "\"%.80s\" is not a host name (letters, digits, -, .; 63)",
@@ -346,8 +341,10 @@ const struct field service_fields[] = {
     { "pull_policy", FIELD_ACCEPTED, .doc = "there are no images yet" },
     { "attach", FIELD_ACCEPTED, .doc = "logs are always kept" },
     FIELD_LATER("build"),
-    FIELD_LATER("secrets"),
-    FIELD_LATER("configs"),
+    { "secrets", FIELD_CALL, .call = decode_secret_grants,
+      .doc = "names, or objects with target, uid, gid, mode: files in /run/secrets" },
+    { "configs", FIELD_CALL, .call = decode_config_grants,
+      .doc = "names, or objects with target, uid, gid, mode: files in /" },
     { "profiles", FIELD_CALL, .call = decode_nothing,
       .doc = "takes part only when one of these is active: --profile NAME" },
     { "extends", FIELD_CALL, .call = decode_nothing,
@@ -356,38 +353,46 @@ const struct field service_fields[] = {
     FIELD_OURS_LATER("kind"),
     FIELD_OURS_LATER("idle_timeout"),
     FIELD_OURS_LATER("egress"),
-    FIELD_LATER("logging"),
-    FIELD_LATER("devices"),
-    FIELD_LATER("device_cgroup_rules"),
-    FIELD_LATER("sysctls"),
-    FIELD_LATER("extra_hosts"),
-    FIELD_LATER("links"),
+    { "logging", FIELD_CALL, .call = decode_logging,
+      .doc = "{\"driver\": \"local\", \"options\": {\"max-size\": \"10m\", \"max-file\": 3}}" },
+    { "devices", FIELD_CALL, .call = decode_devices,
+      .doc = "\"/dev/x\", \"/dev/x:/dev/y:rwm\", or objects" },
+    { "device_cgroup_rules", FIELD_CALL, .call = decode_device_rules, .doc = "\"c 1:3 rwm\"" },
+    { "sysctls", FIELD_CALL, .call = decode_sysctls,
+      .doc = "{\"net.core.somaxconn\": 1024}: those of the service's own namespaces" },
+    { "extra_hosts", FIELD_CALL, .call = decode_extra_hosts,
+      .doc = "\"name=address\" or an object; host-gateway is this machine" },
+    { "links", FIELD_CALL, .call = decode_links,
+      .doc = "\"service:alias\": waits for it, and knows it by another name" },
     FIELD_LATER("external_links"),
-    FIELD_LATER("network_mode"),
+    { "network_mode", FIELD_CALL, .call = decode_network_mode,
+      .doc = "none, host or service:NAME instead of networks" },
     FIELD_LATER("pid"),
     FIELD_LATER("ipc"),
     FIELD_LATER("uts"),
     FIELD_LATER("cgroup"),
     FIELD_LATER("cgroup_parent"),
-    FIELD_LATER("shm_size"),
-    FIELD_LATER("dns"),
-    FIELD_LATER("dns_opt"),
-    FIELD_LATER("dns_search"),
-    FIELD_LATER("domainname"),
+    { "shm_size", FIELD_SIZE, AT(s.shm_bytes), .min = 4096, .doc = "size of /dev/shm, 64m" },
+    { "dns", FIELD_CALL, .call = decode_dns, .doc = "addresses of name servers" },
+    { "dns_opt", FIELD_CALL, .call = decode_dns_opt, .doc = "options of resolv.conf" },
+    { "dns_search", FIELD_CALL, .call = decode_dns_search, .doc = "domains to search" },
+    { "domainname", FIELD_CALL, .call = decode_domainname, .doc = "behind the host name" },
     FIELD_LATER("mac_address"),
     FIELD_LATER("pre_start"),
     FIELD_LATER("post_start"),
     FIELD_LATER("pre_stop"),
     FIELD_LATER("develop"),
-    FIELD_LATER("annotations"),
-    FIELD_LATER("label_file"),
+    { "annotations", FIELD_CALL, .call = decode_annotations,
+      .doc = "annotations of the container's config.json" },
+    { "label_file", FIELD_CALL, .call = decode_label_file, .doc = "files of labels" },
     FIELD_LATER("platform"),
     FIELD_LATER("tty"),
     FIELD_LATER("stdin_open"),
     FIELD_LATER("volumes_from"),
     FIELD_LATER("memswap_limit"),
     FIELD_LATER("mem_swappiness"),
-    FIELD_LATER("oom_score_adj"),
+    { "oom_score_adj", FIELD_CALL, .call = decode_oom_score_adj,
+      .doc = "-1000 to 1000: whom the kernel ends first when memory is short" },
     FIELD_LATER("oom_kill_disable"),
     FIELD_LATER("cpu_shares"),
     FIELD_LATER("cpu_quota"),
@@ -526,14 +531,17 @@ void decode_service(struct stack_draft *d, size_t index)
     sd.s.no_new_privileges = true;
     sd.s.stop_signal = 15; /* SIGTERM */
     sd.s.stop_grace_ms = 10000;
+    sd.s.logging = d->logging;
     if (field_decode(ctx, node, service_fields, service_field_count, &sd) < 0)
         return;
     decode_environment(d, &sd);
     decode_service_networks(d, &sd);
+    decode_implied_dependencies(d, &sd);
     merge_deploy(ctx, &sd);
     check_root(ctx, &sd);
     check_command(ctx, &sd);
     check_on_unhealthy(ctx, &sd);
     sort_mounts(ctx, &sd.s);
+    check_grants(ctx, &sd.s);
     d->stack->services[index] = sd.s;
 }

@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "specs/signal_names.h"
-#include "specs/stack_decode.h"
+#include "specs/stack_write_given.h"
 
 enum {
     SERVICE_TEXT_MAX = 16 * 1024 * 1024
 };
 
-static void put_text(struct json_writer *w, const char *key, const char *s)
+void stack_put_text(struct json_writer *w, const char *key, const char *s)
 {
     size_t dollars = 0, n = 0;
     for (const char *p = s; *p; p++)
@@ -30,33 +30,33 @@ static void put_text(struct json_writer *w, const char *key, const char *s)
     json_put_string(w, key, escaped);
 }
 
-static void put_text_or_none(struct json_writer *w, const char *key, const char *s)
+void stack_put_text_or_none(struct json_writer *w, const char *key, const char *s)
 {
     if (s && *s)
-        put_text(w, key, s);
+        stack_put_text(w, key, s);
 }
 
 static void put_list(struct json_writer *w, const char *key, const struct strings *list)
 {
     json_begin_array(w, key);
     for (size_t i = 0; i < list->count; i++)
-        put_text(w, NULL, list->items[i]);
+        stack_put_text(w, NULL, list->items[i]);
     json_end_array(w);
 }
 
-static void put_list_or_none(struct json_writer *w, const char *key, const struct strings *list)
+void stack_put_list_or_none(struct json_writer *w, const char *key, const struct strings *list)
 {
     if (list->count)
         put_list(w, key, list);
 }
 
-static void put_pairs(struct json_writer *w, const char *key, const struct stack_pairs *pairs)
+void stack_put_pairs(struct json_writer *w, const char *key, const struct stack_pairs *pairs)
 {
     if (!pairs->count)
         return;
     json_begin_object(w, key);
     for (size_t i = 0; i < pairs->count; i++)
-        put_text(w, pairs->items[i].key, pairs->items[i].value);
+        stack_put_text(w, pairs->items[i].key, pairs->items[i].value);
     json_end_object(w);
 }
 
@@ -87,8 +87,8 @@ static void put_mounts(struct json_writer *w, const struct stack_service *s)
         const struct stack_mount *m = &s->mounts[i];
         json_begin_object(w, NULL);
         json_put_string(w, "type", kinds[m->kind]);
-        put_text_or_none(w, "source", m->source);
-        put_text(w, "target", m->target);
+        stack_put_text_or_none(w, "source", m->source);
+        stack_put_text(w, "target", m->target);
         if (m->read_only)
             json_put_bool(w, "read_only", true);
         if (m->size_bytes || m->mode) {
@@ -114,7 +114,7 @@ static void put_ports(struct json_writer *w, const struct stack_service *s)
         json_put_u64(w, "target", p->target);
         if (p->published)
             json_put_u64(w, "published", p->published);
-        put_text_or_none(w, "host_ip", p->host_ip);
+        stack_put_text_or_none(w, "host_ip", p->host_ip);
         json_put_string(w, "protocol", "tcp");
         json_end_object(w);
     }
@@ -135,7 +135,7 @@ static void put_networks(struct json_writer *w, const struct stack *stack,
     for (size_t i = 0; i < s->network_count; i++) {
         const struct stack_attachment *a = &s->networks[i];
         json_begin_object(w, stack->networks[a->network].key);
-        put_list_or_none(w, "aliases", &a->aliases);
+        stack_put_list_or_none(w, "aliases", &a->aliases);
         if (a->ipv4)
             put_ipv4(w, "ipv4_address", a->ipv4, -1);
         json_end_object(w);
@@ -170,10 +170,10 @@ static void put_http(struct json_writer *w, const struct stack_healthcheck *h)
     (void)snprintf(status, sizeof(status), "%u-%u", h->status_min, h->status_max);
     json_begin_object(w, "http");
     json_put_u64(w, "port", h->port);
-    put_text(w, "path", h->path);
+    stack_put_text(w, "path", h->path);
     json_put_string(w, "status", status);
-    put_text_or_none(w, "host", h->host);
-    put_pairs(w, "headers", &h->headers);
+    stack_put_text_or_none(w, "host", h->host);
+    stack_put_pairs(w, "headers", &h->headers);
     json_end_object(w);
 }
 
@@ -186,7 +186,7 @@ static void put_healthcheck(struct json_writer *w, const struct stack_healthchec
         json_begin_array(w, "test");
         json_put_string(w, NULL, "CMD");
         for (size_t i = 0; i < h->test.count; i++)
-            put_text(w, NULL, h->test.items[i]);
+            stack_put_text(w, NULL, h->test.items[i]);
         json_end_array(w);
     } else if (h->kind == STACK_PROBE_TCP) {
         json_put_u64(w, "tcp", h->port);
@@ -240,8 +240,8 @@ static void put_limits(struct json_writer *w, const struct stack_service *s)
 
 static void put_security(struct json_writer *w, const struct stack_service *s)
 {
-    put_list_or_none(w, "cap_add", &s->cap_add);
-    put_list_or_none(w, "cap_drop", &s->cap_drop);
+    stack_put_list_or_none(w, "cap_add", &s->cap_add);
+    stack_put_list_or_none(w, "cap_drop", &s->cap_drop);
     if (s->userns_host)
         json_put_string(w, "userns_mode", "host");
     if (s->no_new_privileges && !s->seccomp_unconfined)
@@ -260,29 +260,29 @@ static void put_process(struct json_writer *w, const struct stack_service *s)
         json_put_string(w, "rootfs", "host");
     } else {
         json_begin_object(w, "rootfs");
-        put_text(w, "path", s->rootfs.path);
+        stack_put_text(w, "path", s->rootfs.path);
         json_end_object(w);
     }
     if (s->has_entrypoint)
         put_list(w, "entrypoint", &s->entrypoint);
     if (s->has_command)
         put_list(w, "command", &s->command);
-    put_pairs(w, "environment", &s->environment);
-    put_text_or_none(w, "working_dir", s->working_dir);
-    put_text_or_none(w, "user", s->user);
-    put_list_or_none(w, "group_add", &s->group_add);
+    stack_put_pairs(w, "environment", &s->environment);
+    stack_put_text_or_none(w, "working_dir", s->working_dir);
+    stack_put_text_or_none(w, "user", s->user);
+    stack_put_list_or_none(w, "group_add", &s->group_add);
     if (s->read_only)
         json_put_bool(w, "read_only", true);
     if (s->init)
         json_put_bool(w, "init", true);
-    put_text_or_none(w, "hostname", s->hostname);
+    stack_put_text_or_none(w, "hostname", s->hostname);
     const char *signal = signal_name(s->stop_signal);
     if (signal)
         json_put_string(w, "stop_signal", signal);
     else
         json_put_i64(w, "stop_signal", s->stop_signal);
     put_ms(w, "stop_grace_period", s->stop_grace_ms);
-    put_pairs(w, "labels", &s->labels);
+    stack_put_pairs(w, "labels", &s->labels);
 }
 
 void stack_write_service(struct json_writer *w, const struct stack *s,
@@ -292,11 +292,13 @@ void stack_write_service(struct json_writer *w, const struct stack *s,
     put_process(w, service);
     put_mounts(w, service);
     put_ports(w, service);
-    put_networks(w, s, service);
+    if (service->network_mode == STACK_NETWORK_OWN)
+        put_networks(w, s, service);
     put_healthcheck(w, &service->healthcheck);
     put_restart(w, service);
     put_limits(w, service);
     put_security(w, service);
+    stack_put_given(w, s, service, is_for_hash);
     if (!is_for_hash) {
         json_put_u64(w, "scale", service->replicas);
         put_dependencies(w, s, service);
@@ -334,7 +336,7 @@ static void put_volumes(struct json_writer *w, const struct stack *s)
     json_begin_object(w, "volumes");
     for (size_t i = 0; i < s->volume_count; i++) {
         json_begin_object(w, s->volumes[i].key);
-        put_text(w, "name", s->volumes[i].name);
+        stack_put_text(w, "name", s->volumes[i].name);
         if (s->volumes[i].is_external)
             json_put_bool(w, "external", true);
         json_end_object(w);
@@ -350,7 +352,7 @@ static void put_network_list(struct json_writer *w, const struct stack *s)
     for (size_t i = 0; i < s->network_count; i++) {
         const struct stack_network *n = &s->networks[i];
         json_begin_object(w, n->key);
-        put_text(w, "name", n->name);
+        stack_put_text(w, "name", n->name);
         if (n->is_internal)
             json_put_bool(w, "internal", true);
         if (n->has_subnet) {
@@ -373,10 +375,10 @@ static void put_route(struct json_writer *w, const struct stack *s, const struct
 {
     char text[NAME_LIMIT + 16];
     json_begin_object(w, NULL);
-    put_text_or_none(w, "host", r->host);
+    stack_put_text_or_none(w, "host", r->host);
     auto_free char *path = mem_alloc(strlen(r->path) + 2);
     (void)snprintf(path, strlen(r->path) + 2, "%s%s", r->is_exact ? "=" : "", r->path);
-    put_text(w, "path", path);
+    stack_put_text(w, "path", path);
     if (r->kind == STACK_ROUTE_SERVICE) {
         (void)snprintf(text, sizeof(text), "%s:%u", s->services[r->service].name, r->port);
         json_put_string(w, "to", text);
@@ -384,9 +386,9 @@ static void put_route(struct json_writer *w, const struct stack *s, const struct
             json_put_bool(w, "strip", true);
     } else {
         json_begin_object(w, "files");
-        put_text_or_none(w, "dir", r->dir);
-        put_text_or_none(w, "volume", r->volume);
-        put_text_or_none(w, "index", r->index);
+        stack_put_text_or_none(w, "dir", r->dir);
+        stack_put_text_or_none(w, "volume", r->volume);
+        stack_put_text_or_none(w, "index", r->index);
         (void)snprintf(text, sizeof(text), "%ss", r->expires ? r->expires : "");
         if (r->expires)
             json_put_string(w, "expires", text);
@@ -410,7 +412,7 @@ static void put_proxy(struct json_writer *w, const struct stack *s)
     for (size_t i = 0; i < p->listen_count; i++) {
         json_begin_object(w, NULL);
         json_put_u64(w, "port", p->listens[i].port);
-        put_text_or_none(w, "address", p->listens[i].address);
+        stack_put_text_or_none(w, "address", p->listens[i].address);
         json_end_object(w);
     }
     json_end_array(w);
@@ -429,13 +431,14 @@ void stack_write_json(const struct stack *s, struct buf *to, unsigned indent)
     struct json_writer w;
     json_writer_init(&w, to, indent);
     json_begin_object(&w, NULL);
-    put_text(&w, "name", s->name);
+    stack_put_text(&w, "name", s->name);
     json_begin_object(&w, "services");
     for (size_t i = 0; i < s->service_count; i++)
         stack_write_service(&w, s, &s->services[i], false);
     json_end_object(&w);
     put_volumes(&w, s);
     put_network_list(&w, s);
+    stack_put_contents(&w, s);
     put_proxy(&w, s);
     json_end_object(&w);
 }

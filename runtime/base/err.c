@@ -23,9 +23,13 @@ void err_set_(struct err *e, enum err_kind kind, int errnum, const char *fmt, ..
     va_end(ap);
 }
 
-/* strerror() may allocate for translation; these names are constant strings. */
+/* strerror() may allocate for translation; these names are constant strings. Of a file that is not
+ * there we have our own words: podman and Docker take the C library's, wherever they stand in an
+ * error, for a program that a container does not have. */
 static const char *words_of(int errnum)
 {
+    if (errnum == ENOENT)
+        return "not found";
     const char *words = strerrordesc_np(errnum);
     return words ? words : "unknown error";
 }

@@ -39,7 +39,8 @@ _Static_assert(sizeof(struct err) <= PIPE_BUF, "an err must cross a pipe in one 
 #define err_host(e, ...)      (err_set_((e), ERR_HOST, 0, __VA_ARGS__), -1)
 #define err_conflict(e, ...)  (err_set_((e), ERR_CONFLICT, 0, __VA_ARGS__), -1)
 #define err_internal(e, ...)  (err_set_((e), ERR_INTERNAL, 0, __VA_ARGS__), -1)
-/* Appends ": " and the words of ERRNUM; EPERM, EACCES, ENOSYS and EOPNOTSUPP become ERR_HOST. */
+/* Appends ": " and the words of ERRNUM, for ENOENT "not found"; EPERM, EACCES, ENOSYS and
+ * EOPNOTSUPP become ERR_HOST. */
 #define err_sys(e, errnum, ...) (err_sys_((e), (errnum), __VA_ARGS__), -1)
 /* Puts "TEXT: " in front of what is there. */
 #define err_wrap(e, ...) (err_wrap_((e), __VA_ARGS__), -1)

@@ -24,10 +24,11 @@ def test_a_container_has_a_view_of_its_own(podman):
     assert podman.output(IMAGE, "sh", "-c", script) == "0::/\n1\nrefused"
 
 
-def test_a_user_namespace_without_a_cgroup_namespace(podman):
-    options = ("--cgroupns", "host", "--uidmap", "0:200000:1000")
-    out = podman.output(*options, IMAGE, "sh", "-c", "ls /sys/fs/cgroup/cgroup.procs; id -u")
-    assert out == "/sys/fs/cgroup/cgroup.procs\n0"
+@pytest.mark.parametrize("options", [(), ("--privileged",), ("--uidmap", "0:200000:1000")], ids=["plain", "privileged", "userns"])
+def test_without_a_cgroup_namespace_only_its_own_cgroup_is_there(podman, options):
+    """Others show the machine's whole tree then, with the switch that kills any cgroup of it (cgroup.kill) for --privileged."""
+    script = "grep -c '^1$' /sys/fs/cgroup/cgroup.procs; find /sys/fs/cgroup -mindepth 1 -type d; id -u"
+    assert podman.output("--cgroupns", "host", *options, IMAGE, "sh", "-c", script) == "1\n0"
 
 
 def test_devices_are_kept_away_by_bpf(podman):

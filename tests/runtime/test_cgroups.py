@@ -1,4 +1,5 @@
 """runtime-spec config-linux.md §Control groups, on whichever layout this machine has."""
+import ctypes
 import json
 import os
 import stat
@@ -10,6 +11,7 @@ import cgroups
 
 MIB = 1 << 20
 NO_LIMIT_V1 = "9223372036854771712"
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def resources(container, **rest):
@@ -271,6 +273,30 @@ def test_state_has_the_cause_until_delete(container, wait_for):
     assert container.delete().returncode == 0
 
 
+@pytest.fixture
+def reaper():
+    """Containers become our children when `create` ends: zombies, until we wait for them."""
+    libc = ctypes.CDLL(None)
+    assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    yield
+    assert libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0
+
+
+@pytest.mark.parametrize("script, cause", [("exit 3", None), ("exit 137", "oom"), ("exec tail /dev/zero", "oom")])
+def test_an_end_of_its_own_has_no_cause_although_a_child_was_killed(reaper, container, wait_for, script, cause):
+    cgroups.home("memory")
+    container.shell(f"tail /dev/zero; {script}")
+    resources(container, memory={"limit": 24 * MIB, "swap": 24 * MIB}).created()
+    pid = container.state()["pid"]
+    try:
+        container.start()
+        wait_for(lambda: container.status() == "stopped", deadline=30, what="its end")
+        assert container.state().get("exitCause") == cause
+    finally:
+        container.delete("--force")
+        os.waitpid(pid, 0)
+
+
 def test_another_end_has_no_cause(new_container, wait_for):
     killed = new_container().shell("sleep 1000").created().start()
     killed.kill("KILL")
@@ -328,6 +354,25 @@ def test_the_cgroup_of_another_container_is_refused_and_left_alone(idle, new_con
     assert first.status() == "running"
     if cgroups.has("pids"):
         assert cgroups.read(first, "pids", "pids.max", "pids.max") == "9"
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_cgroup_with_processes_below_is_refused(container, version):
+    """As of a slice of the machine: delete --force would end all in it."""
+    where = cgroups.v2_mount() if version == "v2" else cgroups.home("pids")[1]
+    path = where + container.config["linux"]["cgroupsPath"]
+    os.makedirs(path + "/below")
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        try:
+            with open(path + "/below/cgroup.procs", "w") as file:
+                file.write(str(process.pid))
+            assert "has processes in it" in container.error()
+            assert container.cgroup_dirs() == [path] and process.poll() is None
+        finally:
+            process.kill()
+            process.wait()
+            os.rmdir(path + "/below")
+            os.rmdir(path)
 
 
 def test_an_empty_cgroup_that_is_there_is_taken(container):

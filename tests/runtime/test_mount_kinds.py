@@ -86,6 +86,12 @@ def test_devpts_whose_group_is_not_mapped(userns):
     assert "gid=5" not in lines_of(userns, "/dev/pts")[-1][-1]
 
 
+def test_another_group_of_devpts_that_is_not_mapped_is_refused(userns):
+    at(userns, "/dev/pts")["options"][-1] = "gid=70000"
+    line = userns.error()
+    assert "/dev/pts" in line and "gid=70000" in line and "is the id mapped in the user namespace?" in line
+
+
 def test_devpts_whose_group_is_mapped(userns):
     assert "gid=1200000005" in lines_of(userns, "/dev/pts")[-1][-1]
 

