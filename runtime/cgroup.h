@@ -70,8 +70,8 @@ struct cgroup; /* opaque: the directories of one container, their fds */
 /* Makes the directories of PATH (a cgroupsPath, absolute or not: both start at the hierarchy's
  * mount point, runtime-spec config-linux.md §Cgroups Path), sets the limits of RES and the device
  * rules (deny all, RES's in order, then the default devices). Refuses ".." and a path that has
- * processes in it or below already. On failure everything made is removed. Errors name the file written,
- * the value and why; a limit that this machine cannot apply is an error, never skipped. */
+ * processes in it or below already. On failure everything made is removed. Errors name the file
+ * written, the value and why; a limit that this machine cannot apply is an error, never skipped. */
 must_check int cgroup_new(const struct cgroup_host *host, const char *path,
                           const struct oci_resources *res, struct cgroup **out, struct err *e);
 /* The same in two steps: what clone3 needs, the v2 directory, and the rest. When the second fails,

@@ -193,16 +193,37 @@ int cgroup_controllers_read(int dir_fd, uint32_t *out, struct err *e)
     return 0;
 }
 
+/* Where v2 is at the usual place there is nothing else to find, and mountinfo, which the kernel
+ * writes anew for each reader, would be most of the work. */
+static bool detect_v2(struct cgroup_host *out)
+{
+    static const struct cgroup_hierarchy usual = { .version = 2, .mountpoint = "/sys/fs/cgroup" };
+    struct statfs fs;
+    if (statfs(usual.mountpoint, &fs) < 0 || fs.f_type != CGROUP2_SUPER_MAGIC)
+        return false;
+    out->layout = CGROUP_V2;
+    out->items[0] = usual;
+    out->count = 1;
+    return true;
+}
+
 /* mountinfo names the controllers of v1, and the mount points were looked at while it was read:
  * only those of v2 are missing. */
-int cgroup_host_detect(struct cgroup_host *out, struct err *e)
+static int detect_all(struct cgroup_host *out, struct err *e)
 {
     auto_buf struct buf text;
-    struct cgroup_host host;
     buf_init(&text, MOUNTINFO_LIMIT);
     if (fd_read_file(AT_FDCWD, "/proc/self/mountinfo", &text, e) < 0)
         return -1;
-    parse(text.data ? text.data : "", true, &host);
+    parse(text.data ? text.data : "", true, out);
+    return 0;
+}
+
+int cgroup_host_detect(struct cgroup_host *out, struct err *e)
+{
+    struct cgroup_host host = { 0 };
+    if (!detect_v2(&host) && detect_all(&host, e) < 0)
+        return -1;
     for (size_t i = 0; i < host.count; i++) {
         struct cgroup_hierarchy *h = &host.items[i];
         auto_fd int fd =

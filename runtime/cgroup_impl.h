@@ -1,10 +1,10 @@
 #pragma once
 /* What the cgroup files share; nobody else includes it. cgroup_host.c finds the hierarchies,
- * cgroup_limits.c and cgroup_limit_lists.c turn resources into writes (pure), cgroup_write.c does them, and takes them
- * back; cgroup_v1.c and cgroup_v2.c prepare directories and put device rules into force,
- * cgroup_procs.c deals with the processes inside, cgroup_stats.c counts, cgroup_state.c remembers,
- * cgroup_update.c changes limits, cgroup_delegate.c gives parts away, cgroup.c is the making of a
- * container's directories. Parent only; threads: none. */
+ * cgroup_limits.c and cgroup_limit_lists.c turn resources into writes (pure), cgroup_write.c does
+ * them, and takes them back; cgroup_v1.c and cgroup_v2.c prepare directories and put device rules
+ * into force, cgroup_procs.c deals with the processes inside, cgroup_stats.c counts, cgroup_state.c
+ * remembers, cgroup_update.c changes limits, cgroup_delegate.c gives parts away, cgroup.c is the
+ * making of a container's directories. Parent only; threads: none. */
 #include "runtime/base/mem.h"
 #include "runtime/cgroup.h"
 

@@ -39,10 +39,10 @@ int container_check_id(const char *id, struct err *e)
     return 0;
 }
 
-static int open_root(const struct runtime *rt, struct err *e)
+static int open_root(const struct runtime *rt, bool is_made, struct err *e)
 {
     auto_fd int fd = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) {
+    if (fd < 0 && errno == ENOENT && is_made) {
         if (fd_mkdir_all(AT_FDCWD, rt->root, 0700) < 0)
             return err_sys(e, errno, "create %s", rt->root);
         fd = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -63,7 +63,7 @@ int container_create(const struct runtime *rt, const char *id, struct container 
 {
     if (container_check_id(id, e) < 0)
         return -1;
-    auto_fd int root = open_root(rt, e);
+    auto_fd int root = open_root(rt, true, e);
     if (root < 0)
         return -1;
     if (mkdirat(root, id, 0700) < 0) {
@@ -83,16 +83,21 @@ int container_create(const struct runtime *rt, const char *id, struct container 
 
 int container_open(const struct runtime *rt, const char *id, struct container *out, struct err *e)
 {
-    char path[PATH_LIMIT];
+    struct err no_root;
     *out = (struct container){ .dir_fd = -1 };
     if (container_check_id(id, e) < 0)
         return -1;
-    (void)snprintf(path, sizeof(path), "%s/%s", rt->root, id);
-    out->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (out->dir_fd < 0 && errno == ENOENT)
+    auto_fd int root = open_root(rt, false, &no_root);
+    if (root < 0 && no_root.errnum != ENOENT) {
+        *e = no_root;
+        return -1;
+    }
+    if (root >= 0)
+        out->dir_fd = openat(root, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (out->dir_fd < 0 && (root < 0 || errno == ENOENT))
         return err_conflict(e, "container does not exist: \"%s\"", id);
     if (out->dir_fd < 0)
-        return err_sys(e, errno, "open %s", path);
+        return err_sys(e, errno, "open %s/%s", rt->root, id);
     (void)snprintf(out->id, sizeof(out->id), "%s", id);
     if (oci_state_load(&out->arena, out->dir_fd, &out->state, e) < 0)
         return err_wrap(e, "container \"%s\"", id);
@@ -114,6 +119,9 @@ int container_load_config(struct container *c, struct oci_config *out, struct er
 int container_remove(const struct runtime *rt, struct container *c, struct err *e)
 {
     auto_fd int root = open(rt->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root >= 0 && c->dir_fd >= 0 && oci_state_remove(c->dir_fd) == 0 &&
+        unlinkat(root, c->id, AT_REMOVEDIR) == 0)
+        return 0; /* most have nothing else */
     if (root < 0 || fd_remove_tree(root, c->id) < 0)
         return err_sys(e, errno, "remove %s/%s", rt->root, c->id);
     return 0;

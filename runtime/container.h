@@ -10,9 +10,6 @@
 #include "specs/oci_state.h"
 
 #define CONTAINER_START_SOCKET "start.sock"
-/* A link to the path of the cgroup, made before the cgroup is: what a killed create has left can be
- * found by it. */
-#define CONTAINER_CGROUP_NOTE "cgroup"
 
 /* Global options, for every verb. */
 struct runtime {

@@ -8,6 +8,7 @@
 #include "runtime/verbs.h"
 
 struct delete_options {
+    const struct runtime *rt;
     bool force, is_regex;
 };
 static const struct options_row rows[] = {
@@ -17,8 +18,11 @@ static const struct options_row rows[] = {
       "all whose id the extended regular expression ID finds" },
 };
 
-static int delete_one(const struct runtime *rt, const char *id, bool force, struct err *e)
+static int delete_one(void *options, const char *id, struct err *e)
 {
+    const struct delete_options *o = options;
+    const struct runtime *rt = o->rt;
+    bool force = o->force;
     struct container c = { .dir_fd = -1 };
     int result = container_open(rt, id, &c, e);
     enum container_status status = result == 0 ? container_status(&c) : CONTAINER_STOPPED;
@@ -39,25 +43,12 @@ static int delete_one(const struct runtime *rt, const char *id, bool force, stru
     return result;
 }
 
-/* Goes on past one that fails; the first failure is told. */
-static int delete_matching(const struct runtime *rt, const char *pattern, bool force, struct err *e)
-{
-    struct names names;
-    struct err another;
-    int result = names_match(rt, pattern, &names, e);
-    for (size_t i = 0; i < names.count; i++)
-        if (delete_one(rt, names.items[i], force, result < 0 ? &another : e) < 0)
-            result = -1;
-    names_done(&names);
-    return result;
-}
-
 int verb_delete(const struct runtime *rt, int argc, char **argv, struct err *e)
 {
-    struct delete_options o = { 0 };
+    struct delete_options o = { .rt = rt };
     int words = options_parse(rows, ARRAY_LEN(rows), OPTIONS_MIXED, argc - 1, argv + 1, &o, e);
     if (words < 0 || verb_check_words("delete", words, 1, 1, "ID", e) < 0)
         return -1;
-    return o.is_regex ? delete_matching(rt, argv[1], o.force, e)
-                      : delete_one(rt, argv[1], o.force, e);
+    return o.is_regex ? names_each_match(rt, argv[1], delete_one, &o, e)
+                      : delete_one(&o, argv[1], e);
 }

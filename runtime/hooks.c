@@ -15,24 +15,28 @@
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
+#include "runtime/base/sig.h"
 
-/* In the hook's process. A status of 127 is also what a shell says for "cannot execute". */
-__attribute__((noreturn)) static void become(const struct oci_hook *hook, const char *folder,
-                                             int input_fd)
+enum {
+    EXIT_NOT_EXECUTED = 127 /* as a shell has it */
+};
+
+/* In the hook's process. Why it could not be executed goes back where its input comes from. */
+_Noreturn static void become(const struct oci_hook *hook, const char *folder, int input_fd)
 {
     const char *bare[] = { hook->path, NULL };
-    sigset_t none;
-    (void)sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    sig_unblock_all();
     if (folder)
         (void)!chdir(folder); /* where hooks of other runtimes begin; none needs it */
     if (dup2(input_fd, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
         syscall(SYS_close_range, 3U, ~0U, 0U) < 0)
-        _exit(127);
+        _exit(EXIT_NOT_EXECUTED);
     const char *const *args = hook->args.count ? hook->args.items : bare;
     char *const *env = hook->env.items ? (char *const *)(uintptr_t)hook->env.items : environ;
     (void)execve(hook->path, (char *const *)(uintptr_t)args, env);
-    _exit(127);
+    int errnum = errno;
+    (void)send(STDIN_FILENO, &errnum, sizeof(errnum), MSG_NOSIGNAL);
+    _exit(EXIT_NOT_EXECUTED);
 }
 
 static int64_t now_ms(void)
@@ -43,14 +47,14 @@ static int64_t now_ms(void)
 }
 
 /* Feeds the state and waits for the end of PIDFD's process, until DEADLINE_MS (-1: none). Returns
- * 1 when the time was over. The socket never blocks us: a hook need not read its input. */
-static int feed_and_wait(int pidfd, int owned_feed_fd, const char *state, size_t len,
-                         int64_t deadline_ms)
+ * 1 when the time was over. The socket never blocks us: a hook need not read its input. -1 with
+ * errno. */
+static int feed_and_wait(int pidfd, int feed_fd, const char *state, size_t len, int64_t deadline_ms)
 {
-    auto_fd int feed_fd = owned_feed_fd;
+    bool is_fed = false;
     for (;;) {
         struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN },
-                                { .fd = feed_fd, .events = POLLOUT } };
+                                { .fd = is_fed ? -1 : feed_fd, .events = POLLOUT } };
         int timeout = -1;
         if (deadline_ms >= 0) {
             int64_t left = deadline_ms - now_ms();
@@ -69,15 +73,16 @@ static int feed_and_wait(int pidfd, int owned_feed_fd, const char *state, size_t
             state += n;
             len -= (size_t)n;
         }
-        if (len == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-            fd_close(&feed_fd); /* end of file for the hook */
+        is_fed = len == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+        if (is_fed)
+            (void)shutdown(feed_fd, SHUT_WR); /* end of file for the hook */
     }
 }
 
-static int reap(pid_t pid, bool is_late, const struct oci_hook *hook, const char *name,
+static int reap(pid_t pid, bool is_late, int feed_fd, const struct oci_hook *hook, const char *name,
                 struct err *e)
 {
-    int status;
+    int status, errnum;
     if (is_late)
         (void)kill(pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0)
@@ -89,8 +94,9 @@ static int reap(pid_t pid, bool is_late, const struct oci_hook *hook, const char
     if (WIFSIGNALED(status))
         return err_host(e, "hooks.%s: %s was killed by signal %d", name, hook->path,
                         WTERMSIG(status));
-    if (WEXITSTATUS(status) == 127)
-        return err_host(e, "hooks.%s: cannot execute %s, or it exited with 127", name, hook->path);
+    if (WEXITSTATUS(status) == EXIT_NOT_EXECUTED &&
+        recv(feed_fd, &errnum, sizeof(errnum), MSG_DONTWAIT) == (ssize_t)sizeof(errnum))
+        return err_sys(e, errnum, "hooks.%s: execute %s", name, hook->path);
     if (WEXITSTATUS(status) != 0)
         return err_host(e, "hooks.%s: %s exited with %d", name, hook->path, WEXITSTATUS(status));
     return 0;
@@ -102,8 +108,7 @@ static int run_one(const struct oci_hook *hook, const char *name, const struct h
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return err_sys(e, errno, "hooks.%s: make a socket pair", name);
-    auto_fd int theirs = pair[0];
-    int ours = pair[1]; /* feed_and_wait closes it */
+    auto_fd int theirs = pair[0], ours = pair[1];
     pid_t pid = fork();
     if (pid == 0)
         become(hook, state->folder, theirs);
@@ -111,14 +116,15 @@ static int run_one(const struct oci_hook *hook, const char *name, const struct h
     auto_fd int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0U);
     if (pid < 0 || pidfd < 0) {
         int errnum = errno;
-        fd_close(&ours);
         if (pid > 0)
-            (void)reap(pid, true, hook, name, e);
+            (void)reap(pid, true, ours, hook, name, e);
         return err_sys(e, errnum, "hooks.%s: start %s", name, hook->path);
     }
     int64_t deadline = hook->timeout_s ? now_ms() + (int64_t)hook->timeout_s * 1000 : -1;
     int late = feed_and_wait(pidfd, ours, state->text, state->len, deadline);
-    return reap(pid, late != 0, hook, name, e);
+    int errnum = errno;
+    int result = reap(pid, late != 0, ours, hook, name, e);
+    return late < 0 ? err_sys(e, errnum, "hooks.%s: wait for %s", name, hook->path) : result;
 }
 
 void hooks_set_pid(struct hooks_state *state, pid_t pid)

@@ -187,10 +187,12 @@ static int build_root(struct init_plan *p, int overlay_fd, struct err *e)
         return err_sys(e, errno, "separate the mounts from the host's");
     const char *place;
     auto_fd int top = open_place(p, &place, e);
-    if (top < 0 || rootfs_attach(root_fd, top, place, e) < 0 ||
+    bool has_masks = p->config->masked_paths.count > 0;
+    auto_fd int null = top >= 0 && has_masks ? masks_open_null(e) : -1;
+    if (top < 0 || (has_masks && null < 0) || rootfs_attach(root_fd, top, place, e) < 0 ||
         mounts_attach(&p->mounts, root_fd, &p->cgroups, e) < 0 ||
         devices_make(&p->devices, root_fd, e) < 0 || open_terminal(p, root_fd, e) < 0 ||
-        mounts_seal(&p->mounts, e) < 0 || masks_apply(p->config, root_fd, e) < 0)
+        mounts_seal(&p->mounts, e) < 0 || masks_apply(p->config, root_fd, null, e) < 0)
         return -1;
     return finish_root(p, root_fd, e);
 }

@@ -13,6 +13,8 @@
 #include "specs/signal_names.h"
 
 struct kill_options {
+    const struct runtime *rt;
+    int signo;
     bool all, is_regex;
 };
 static const struct options_row rows[] = {
@@ -60,39 +62,25 @@ static int send_all(const struct container *c, int signo, struct err *e)
     return container_open_cgroup(c, &cg, e) < 0 ? -1 : cgroup_signal_all(cg, signo, e);
 }
 
-static int kill_one(const struct runtime *rt, const char *id, int signo, bool all, struct err *e)
+static int kill_one(void *options, const char *id, struct err *e)
 {
+    const struct kill_options *o = options;
     struct container c = { .dir_fd = -1 };
-    int result = container_open(rt, id, &c, e);
+    int result = container_open(o->rt, id, &c, e);
     if (result == 0)
-        result = all && c.state.cgroup[0] ? send_all(&c, signo, e) : send_one(&c, signo, e);
+        result =
+            o->all && c.state.cgroup[0] ? send_all(&c, o->signo, e) : send_one(&c, o->signo, e);
     container_done(&c);
-    return result;
-}
-
-/* Goes on past one that fails; the first failure is told. */
-static int kill_matching(const struct runtime *rt, const char *pattern, int signo, bool all,
-                         struct err *e)
-{
-    struct names names;
-    struct err another;
-    int result = names_match(rt, pattern, &names, e);
-    for (size_t i = 0; i < names.count; i++)
-        if (kill_one(rt, names.items[i], signo, all, result < 0 ? &another : e) < 0)
-            result = -1;
-    names_done(&names);
     return result;
 }
 
 int verb_kill(const struct runtime *rt, int argc, char **argv, struct err *e)
 {
-    struct kill_options o = { 0 };
-    int signo = SIGTERM;
+    struct kill_options o = { .rt = rt, .signo = SIGTERM };
     int words = options_parse(rows, ARRAY_LEN(rows), OPTIONS_MIXED, argc - 1, argv + 1, &o, e);
     if (words < 0 || verb_check_words("kill", words, 1, 2, "ID [SIGNAL]", e) < 0)
         return -1;
-    if (words == 2 && parse_signal(argv[2], &signo, e) < 0)
+    if (words == 2 && parse_signal(argv[2], &o.signo, e) < 0)
         return -1;
-    return o.is_regex ? kill_matching(rt, argv[1], signo, o.all, e)
-                      : kill_one(rt, argv[1], signo, o.all, e);
+    return o.is_regex ? names_each_match(rt, argv[1], kill_one, &o, e) : kill_one(&o, argv[1], e);
 }

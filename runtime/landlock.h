@@ -3,11 +3,12 @@
  * kernel's Landlock (landlock(7)) beside everything else that confines it. Its text is words, apart
  * by spaces:
  *
- *   RIGHTS:PATH    RIGHTS: one or more of r (read files, list directories), w (write and truncate
- * files; make, remove, rename and link entries), x (execute). PATH: absolute, a file or a directory
- * with all below it, looked up in the container when the program starts. bind:PORT      may bind
- * this TCP port; "bind:none": none at all connect:PORT   may connect to this TCP port of any
- * address; "connect:none"
+ *   RIGHTS:PATH   RIGHTS are of r (read files, list directories), w (write and truncate files;
+ *                 make, remove, rename and link entries) and x (execute). PATH is absolute, a
+ *                 file or a directory with all below it, looked up in the container when the
+ *                 program starts.
+ *   bind:PORT     It may bind this TCP port; "bind:none": none at all.
+ *   connect:PORT  It may connect to this TCP port of any address; "connect:none".
  *
  * "rx:/usr r:/etc rw:/data rw:/dev connect:5432" is an example. With at least one path, whatever no
  * word names is refused (EACCES), the program's own file too; with none, files are free. bind and

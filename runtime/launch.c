@@ -216,8 +216,8 @@ static int begin_cgroup(struct launch *l, struct err *e)
         return -1;
     if (l->rt->no_cgroups)
         return 0;
-    if (symlinkat(path, c->dir_fd, CONTAINER_CGROUP_NOTE) < 0)
-        return err_sys(e, errno, "note the cgroup of container \"%s\"", c->id);
+    if (oci_state_note(c->dir_fd, path, e) < 0)
+        return -1;
     const struct oci_resources *limits = &l->config.resources;
     int result = l->is_rootless ? cgroup_new(&l->plan.cgroups, path, limits, &c->cgroup, e)
                                 : cgroup_begin(&l->plan.cgroups, path, limits, &c->cgroup, e);

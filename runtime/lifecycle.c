@@ -144,15 +144,14 @@ static int remove_cgroups(const struct container *c, struct err *e)
     return container_open_cgroup(c, &cg, e) < 0 ? -1 : lifecycle_remove_cgroup(cg, e);
 }
 
-/* What CONTAINER_CGROUP_NOTE says; without one no cgroup was made. */
-static int find_noted_cgroup(const struct container *c, struct cgroup **out, struct err *e)
+static int find_noted_cgroup(struct container *c, struct cgroup **out, struct err *e)
 {
     struct cgroup_host host;
-    char path[PATH_LIMIT];
-    ssize_t len = readlinkat(c->dir_fd, CONTAINER_CGROUP_NOTE, path, sizeof(path) - 1);
-    if (len < 0)
-        return errno == ENOENT ? 0 : err_sys(e, errno, "read the note of the cgroup");
-    path[len] = '\0';
+    const char *path;
+    if (oci_state_find_note(&c->arena, c->dir_fd, &path, e) < 0)
+        return -1;
+    if (!path)
+        return 0;
     return cgroup_host_detect(&host, e) < 0 ? -1 : cgroup_find(&host, path, out, e);
 }
 

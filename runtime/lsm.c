@@ -13,6 +13,8 @@
 #include "runtime/base/fd.h"
 #include "runtime/base/str.h"
 
+#define ATTR_EXEC "thread-self/attr/exec"
+
 enum {
     PROC_ROOT_INODE = 1, /* include/linux/proc_ns.h: PROC_ROOT_INO, of the userland's ABI */
     FILESYSTEMS_BYTES_MAX = 64 * 1024,
@@ -114,16 +116,21 @@ void lsm_plan_done(struct lsm_plan *p)
 /* ---- child ---- */
 
 /* thread-self: of that procfs, which may be of another pid namespace than ours, it is still us.
- * Opened just before the write: the kernel wants the writer to be who opened it. */
-static int write_attr(int proc_fd, const char *path, const char *text, struct err *e)
+ * Opened just before the write: the kernel wants the writer to be who opened it. -1 with errno. */
+static int open_attr(int proc_fd, const char *path)
 {
-    auto_fd int fd = fd_open_beneath(proc_fd, path, O_WRONLY, 0,
-                                     RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
+    return fd_open_beneath(proc_fd, path, O_WRONLY, 0,
+                           RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
+}
+
+/* In one write, which is how the kernel takes it; backticks are what clients look for. */
+static int write_attr(int fd, const char *path, const char *text, struct err *e)
+{
     if (fd < 0)
-        return -1;
-    /* In one write, which is how the kernel takes it; backticks are what clients look for. */
-    ssize_t n = write(fd, text, strlen(text));
-    return n < 0 ? err_sys(e, errno, "write \"%.200s\" to `/proc/%s`", text, path) : 0;
+        return err_sys(e, errno, "open `/proc/%s`", path);
+    if (write(fd, text, strlen(text)) < 0)
+        return err_sys(e, errno, "write \"%.200s\" to `/proc/%s`", text, path);
+    return 0;
 }
 
 static int apply_apparmor(const struct lsm_plan *p, struct err *e)
@@ -132,15 +139,15 @@ static int apply_apparmor(const struct lsm_plan *p, struct err *e)
     int n = snprintf(text, sizeof(text), "exec %s", p->apparmor_profile);
     if (n < 0 || (size_t)n >= sizeof(text))
         return err_input(e, "process.apparmorProfile: longer than %d bytes", LABEL_BYTES_MAX);
-    *e = (struct err){ 0 };
     /* Its own directory since 5.8; attr/exec belongs to the first module of several. */
-    if (write_attr(p->proc_fd, "thread-self/attr/apparmor/exec", text, e) == 0)
+    const char *path = "thread-self/attr/apparmor/exec";
+    auto_fd int fd = open_attr(p->proc_fd, path);
+    if (fd < 0 && errno == ENOENT) {
+        path = ATTR_EXEC;
+        fd = open_attr(p->proc_fd, path);
+    }
+    if (write_attr(fd, path, text, e) == 0)
         return 0;
-    if (e->kind == ERR_NONE && errno == ENOENT &&
-        write_attr(p->proc_fd, "thread-self/attr/exec", text, e) == 0)
-        return 0;
-    if (e->kind == ERR_NONE)
-        (void)err_sys(e, errno, "open `/proc/thread-self/attr/apparmor/exec`");
     if (e->errnum == ENOENT)
         err_hint(e, "is the profile loaded? see aa-status");
     return err_wrap(e, "process.apparmorProfile");
@@ -152,10 +159,7 @@ int lsm_apply(const struct lsm_plan *p, struct err *e)
         return -1;
     if (!p->selinux_label)
         return 0;
-    *e = (struct err){ 0 };
-    if (write_attr(p->proc_fd, "thread-self/attr/exec", p->selinux_label, e) == 0)
-        return 0;
-    if (e->kind == ERR_NONE)
-        (void)err_sys(e, errno, "open `/proc/thread-self/attr/exec`");
-    return err_wrap(e, "process.selinuxLabel");
+    auto_fd int fd = open_attr(p->proc_fd, ATTR_EXEC);
+    return write_attr(fd, ATTR_EXEC, p->selinux_label, e) < 0 ? err_wrap(e, "process.selinuxLabel")
+                                                              : 0;
 }

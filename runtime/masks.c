@@ -13,16 +13,18 @@
 /* The first of each is made, the others are copies of it: one superblock for all masks. -1: none
  * yet. An attached mount can be copied, a detached one not before Linux 6.15. */
 struct masks {
+    int host_null_fd; /* the caller's */
     int null_fd, empty_fd;
 };
 
-static int host_null_mount(struct err *e)
+static int host_null_mount(int host_null_fd, struct err *e)
 {
     struct stat st;
     struct mount_attr attr = { .propagation = MS_PRIVATE };
-    auto_fd int fd = open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH;
+    auto_fd int fd = open_tree(host_null_fd, "", flags);
     if (fd < 0)
-        return err_sys(e, errno, "linux.maskedPaths: open /dev/null of the host");
+        return err_sys(e, errno, "linux.maskedPaths: copy /dev/null of the host");
     if (fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
         return err_host(e, "linux.maskedPaths: /dev/null of this machine is not the null device");
     if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
@@ -54,7 +56,7 @@ static int mask_one(struct masks *m, const char *path, int root_fd, struct err *
     bool is_dir = S_ISDIR(st.st_mode);
     int *first = is_dir ? &m->empty_fd : &m->null_fd;
     if (*first < 0) {
-        *first = is_dir ? empty_dir_mount(e) : host_null_mount(e);
+        *first = is_dir ? empty_dir_mount(e) : host_null_mount(m->host_null_fd, e);
         if (*first < 0)
             return -1;
         return rootfs_attach(*first, target, path, e) < 0 ? err_wrap(e, "linux.maskedPaths") : 0;
@@ -80,9 +82,15 @@ static int make_readonly(const char *path, int root_fd, struct err *e)
     return rootfs_attach(copy, target, path, e) < 0 ? err_wrap(e, "linux.readonlyPaths") : 0;
 }
 
-int masks_apply(const struct oci_config *c, int root_fd, struct err *e)
+int masks_open_null(struct err *e)
 {
-    struct masks masks = { -1, -1 };
+    int fd = open("/dev/null", O_PATH | O_CLOEXEC);
+    return fd < 0 ? err_sys(e, errno, "linux.maskedPaths: open /dev/null of the host") : fd;
+}
+
+int masks_apply(const struct oci_config *c, int root_fd, int null_fd, struct err *e)
+{
+    struct masks masks = { null_fd, -1, -1 };
     int result = 0;
     for (size_t i = 0; result == 0 && i < c->readonly_paths.count; i++)
         result = make_readonly(c->readonly_paths.items[i], root_fd, e);

@@ -40,29 +40,40 @@ int names_load(const struct runtime *rt, struct names *out, struct err *e)
     return 0;
 }
 
-int names_match(const struct runtime *rt, const char *pattern, struct names *out, struct err *e)
-{
-    regex_t regex;
-    char why[128];
-    *out = (struct names){ 0 };
-    int error = regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB);
-    if (error) {
-        (void)regerror(error, &regex, why, sizeof(why));
-        return err_input(e, "--regex: \"%.60s\": %s", pattern, why);
-    }
-    int result = names_load(rt, out, e);
-    size_t kept = 0;
-    for (size_t i = 0; i < out->count; i++)
-        if (regexec(&regex, out->items[i], 0, NULL, 0) == 0)
-            out->items[kept++] = out->items[i];
-    out->count = kept;
-    regfree(&regex);
-    return result;
-}
-
 void names_done(struct names *n)
 {
     free(n->items);
     arena_done(&n->arena);
     *n = (struct names){ 0 };
+}
+
+static int call_each(const struct names *names, const regex_t *regex, names_fn *fn, void *self,
+                     struct err *e)
+{
+    int result = 0;
+    struct err another;
+    for (size_t i = 0; i < names->count; i++)
+        if (regexec(regex, names->items[i], 0, NULL, 0) == 0 &&
+            fn(self, names->items[i], result < 0 ? &another : e) < 0)
+            result = -1;
+    return result;
+}
+
+int names_each_match(const struct runtime *rt, const char *pattern, names_fn *fn, void *self,
+                     struct err *e)
+{
+    regex_t regex;
+    char why[128];
+    struct names names;
+    int error = regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB);
+    if (error) {
+        (void)regerror(error, &regex, why, sizeof(why));
+        return err_input(e, "--regex: \"%.60s\": %s", pattern, why);
+    }
+    int result = names_load(rt, &names, e);
+    if (result == 0)
+        result = call_each(&names, &regex, fn, self, e);
+    names_done(&names);
+    regfree(&regex);
+    return result;
 }

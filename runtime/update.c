@@ -140,7 +140,7 @@ static int update(struct container *c, const struct oci_resources *res, struct e
         return 0;
     cgroup_to_string(cg, &text);
     c->state.cgroup = arena_strdup(&c->arena, text.data ? text.data : "");
-    return oci_state_prepare(c->dir_fd, &c->state, e) < 0 ? -1 : oci_state_publish(c->dir_fd, e);
+    return oci_state_replace(c->dir_fd, &c->state, e);
 }
 
 int verb_update(const struct runtime *rt, int argc, char **argv, struct err *e)

@@ -317,6 +317,14 @@ static void decode_strings(struct field_ctx *ctx, const struct json *node, const
     to->count = 1;
 }
 
+static void refuse(struct field_ctx *ctx, const struct json *node, const char *reason)
+{
+    if (ctx->is_lenient)
+        field_warn(ctx, node->key_place, "left out: %s", reason);
+    else
+        field_error(ctx, node->key_place, "%s", reason);
+}
+
 void field_value(struct field_ctx *ctx, const struct json *node, const struct field *f, void *base)
 {
     void *to = (char *)base + f->offset;
@@ -334,7 +342,7 @@ void field_value(struct field_ctx *ctx, const struct json *node, const struct fi
     case FIELD_CHOICE: decode_choice(ctx, node, f, to); break;
     case FIELD_OBJECT: (void)field_decode(ctx, node, f->rows, f->row_count, base); break;
     case FIELD_CALL: f->call(ctx, node, base); break;
-    case FIELD_REFUSED: field_error(ctx, node->key_place, "%s", f->doc); break;
+    case FIELD_REFUSED: refuse(ctx, node, f->doc); break;
     case FIELD_ACCEPTED: field_no_effect(ctx, node->key_place, "", f->doc); break;
     case FIELD_KIND_COUNT_: break;
     }

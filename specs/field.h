@@ -15,7 +15,8 @@ struct field_ctx {
     struct stack_problem *last; /* NULL: was not kept */
     char path[160];
     size_t path_len;
-    void *user; /* the caller's, for FIELD_CALL */
+    bool is_lenient; /* FIELD_REFUSED is a warning */
+    void *user;      /* the caller's, for FIELD_CALL */
 };
 
 enum field_kind {

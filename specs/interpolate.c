@@ -177,6 +177,7 @@ int interpolate_text(struct arena *a, const struct interpolate *vars, const char
 struct walk {
     struct field_ctx ctx;
     struct interpolate vars;
+    const struct interpolate *given;
     const struct json *at;
     size_t bytes; /* of new values */
 };
@@ -186,6 +187,8 @@ static void on_unset(void *self, const char *name)
     struct walk *w = self;
     field_warn(&w->ctx, w->at->place, "the variable %s is not set, an empty string takes its place",
                name);
+    if (w->given->unset)
+        w->given->unset(w->given->unset_self, name);
 }
 
 static void walk_string(struct walk *w, struct json *copy)
@@ -229,7 +232,7 @@ static struct json *walk_node(struct walk *w, const struct json *node)
 struct json *interpolate_tree(struct arena *a, const struct json *root,
                               const struct interpolate *vars, struct stack_problems *problems)
 {
-    struct walk w = { .ctx = { .arena = a, .problems = problems }, .vars = *vars };
+    struct walk w = { .ctx = { .arena = a, .problems = problems }, .vars = *vars, .given = vars };
     w.vars.unset = on_unset;
     w.vars.unset_self = &w;
     return walk_node(&w, root);

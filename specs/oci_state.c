@@ -75,6 +75,26 @@ void oci_state_put_record(struct json_writer *w, const struct oci_state *s)
     json_end_object(w);
 }
 
+static int append(int dir_fd, const struct buf *text, struct err *e)
+{
+    auto_fd int fd =
+        openat(dir_fd, NEXT_FILE, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 || fd_write_all(fd, text->data, text->len) < 0)
+        return err_sys(e, errno, "write " NEXT_FILE);
+    return 0;
+}
+
+int oci_state_note(int dir_fd, const char *cgroup_path, struct err *e)
+{
+    auto_buf struct buf text;
+    struct json_writer w;
+    buf_init(&text, OCI_STATE_TEXT_MAX);
+    json_writer_init(&w, &text, 0);
+    json_put_string(&w, NULL, cgroup_path);
+    (void)buf_add_char(&text, '\n');
+    return text.overflow ? err_input(e, "linux.cgroupsPath: is too long") : append(dir_fd, &text, e);
+}
+
 int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e)
 {
     auto_buf struct buf text;
@@ -88,17 +108,57 @@ int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e)
     (void)buf_add(&text, s->config, s->config_len);
     if (text.overflow)
         return err_input(e, "the state of %s is larger than %d bytes", s->id, STATE_BYTES_MAX);
-    auto_fd int fd =
-        openat(dir_fd, NEXT_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || fd_write_all(fd, text.data, text.len) < 0)
-        return err_sys(e, errno, "write the state of %s", s->id);
-    return 0;
+    return append(dir_fd, &text, e);
 }
 
 int oci_state_publish(int dir_fd, struct err *e)
 {
     if (renameat(dir_fd, NEXT_FILE, dir_fd, STATE_FILE) < 0)
         return err_sys(e, errno, "write " STATE_FILE);
+    return 0;
+}
+
+int oci_state_replace(int dir_fd, const struct oci_state *s, struct err *e)
+{
+    if (unlinkat(dir_fd, NEXT_FILE, 0) < 0 && errno != ENOENT)
+        return err_sys(e, errno, "remove " NEXT_FILE);
+    return oci_state_prepare(dir_fd, s, e) < 0 ? -1 : oci_state_publish(dir_fd, e);
+}
+
+int oci_state_remove(int dir_fd)
+{
+    return unlinkat(dir_fd, STATE_FILE, 0);
+}
+
+/* The length of the note's line; 0: none, or one that was not written to its end. */
+static size_t note_len(const char *text, size_t len)
+{
+    const char *newline = len && text[0] == '"' ? memchr(text, '\n', len) : NULL;
+    return newline ? (size_t)(newline - text) + 1 : 0;
+}
+
+int oci_state_find_note(struct arena *a, int dir_fd, const char **cgroup_path, struct err *e)
+{
+    static const char *const files[] = { NEXT_FILE, STATE_FILE };
+    *cgroup_path = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        auto_buf struct buf text;
+        struct json *note;
+        buf_init(&text, STATE_BYTES_MAX);
+        if (fd_read_file(dir_fd, files[i], &text, e) < 0) {
+            if (e->errnum == ENOENT)
+                continue;
+            return -1;
+        }
+        size_t len = note_len(text.data, text.len);
+        if (len == 0)
+            continue;
+        if (json_parse(a, files[i], text.data, len, &note, e) < 0)
+            return -1;
+        if (note->type == JSON_STRING)
+            *cgroup_path = note->text;
+        return 0;
+    }
     return 0;
 }
 
@@ -115,6 +175,9 @@ int oci_state_decode(struct arena *a, const char *text, size_t len, struct oci_s
                      struct err *e)
 {
     struct json *doc;
+    size_t note = note_len(text, len);
+    text += note;
+    len -= note;
     const char *newline = memchr(text, '\n', len); /* in JSON without indentation there is none */
     size_t line = newline ? (size_t)(newline - text) : len;
     if (json_parse(a, STATE_FILE, text, line, &doc, e) < 0)

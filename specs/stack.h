@@ -280,6 +280,13 @@ struct stack_proxy {
     uint64_t body_max_bytes; /* limits.body; default 50 MiB */
 };
 
+/* A variable that ${…} asked for. */
+struct stack_variable {
+    const char *name;
+    const char *value;  /* NULL: not set */
+    const char *origin; /* "environment", or the .env file as it was named; NULL: not set */
+};
+
 struct stack {
     struct arena arena;
     const char *name;
@@ -296,6 +303,8 @@ struct stack {
     struct stack_content *configs;
     size_t config_count;
     struct stack_proxy proxy;
+    struct stack_variable *variables; /* when they were wanted; as they were asked for */
+    size_t variable_count;
 };
 
 void stack_free(struct stack *s);

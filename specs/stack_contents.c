@@ -57,8 +57,10 @@ static void decode_secret_text(struct field_ctx *ctx, const struct json *node, v
     }
 static const struct field secret_fields[] = { CONTENT_ROWS(decode_secret_text,
                                                            "refused: use file or environment") };
+const struct field_table stack_secret_table = FIELD_TABLE(secret_fields);
 static const struct field config_fields[] = { CONTENT_ROWS(decode_content_text,
                                                            "the text itself") };
+const struct field_table stack_config_table = FIELD_TABLE(config_fields);
 
 static void check_file(struct field_ctx *ctx, struct json_place at, const char *path)
 {
@@ -175,6 +177,7 @@ static const struct field grant_fields[] = {
       .doc = "group as the container sees it; that of the service's user" },
     { "mode", FIELD_CALL, .call = decode_mode, .doc = "\"0440\"; 0444" },
 };
+const struct field_table stack_grant_table = FIELD_TABLE(grant_fields);
 
 static bool content_index(struct field_ctx *ctx, struct json_place at, const char *name,
                           struct stack_grant *g)

@@ -6,6 +6,7 @@
 #include "specs/interpolate.h"
 #include "specs/stack_load.h"
 #include "specs/stack_sources.h"
+#include "specs/stack_tables.h"
 
 enum {
     STACK_SERVICES_MAX = 500,
@@ -27,6 +28,8 @@ struct stack_draft {
     const char *cwd;          /* absolute */
     struct stack_scope scope; /* the environment, then .env */
     struct interpolate vars;  /* over the scope */
+    struct stack_noted noted; /* of the scope, and of those inside */
+    bool is_raw;              /* variables stay as they are written */
     struct stack_sources sources;
     size_t port_count;                 /* of all services so far */
     struct stack_logging logging;      /* of services that have none */

@@ -23,6 +23,7 @@ static const struct field file_fields[] = {
     { "format", FIELD_CHOICE, offsetof(struct file_draft, format), .names = formats,
       .doc = "raw: values are taken as they stand" },
 };
+const struct field_table stack_env_file_table = FIELD_TABLE(file_fields);
 
 static void read_env_file(struct stack_draft *d, struct service_draft *sd, const struct json *node,
                           const struct file_draft *fd)

@@ -85,6 +85,7 @@ static const struct field http_fields[] = {
     { "body", FIELD_REFUSED, .doc = "looking into the body is not supported yet" },
     { "https", FIELD_REFUSED, .doc = "probing by TLS is not supported yet" },
 };
+const struct field_table stack_health_http_table = FIELD_TABLE(http_fields);
 
 static void check_http(struct field_ctx *ctx, const struct json *node, struct health_draft *hd)
 {
@@ -168,6 +169,7 @@ static const struct field health_fields[] = {
       .min = 1, .doc = "the interval within start_period, 5s" },
     { "disable", FIELD_BOOL, offsetof(struct health_draft, is_disabled), .doc = "no health check" },
 };
+const struct field_table stack_health_table = FIELD_TABLE(health_fields);
 
 void decode_healthcheck(struct field_ctx *ctx, const struct json *node, void *base)
 {

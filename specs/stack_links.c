@@ -23,6 +23,7 @@ static const struct field link_fields[] = {
     { "priority", FIELD_REFUSED, .doc = "an order of networks is not supported yet" },
     { "gw_priority", FIELD_REFUSED, .doc = "an order of networks is not supported yet" },
 };
+const struct field_table stack_attachment_table = FIELD_TABLE(link_fields);
 
 static bool network_index(struct field_ctx *ctx, struct json_place at, const char *name,
                           size_t *out)
@@ -165,6 +166,7 @@ static const struct field dependency_fields[] = {
     { "restart", FIELD_BOOL, offsetof(struct dependency_draft, restart),
       .doc = "restart this service when that one is restarted by hand" },
 };
+const struct field_table stack_dependency_table = FIELD_TABLE(dependency_fields);
 
 static void depend(struct field_ctx *ctx, struct service_draft *sd, struct json_place at,
                    const char *name, const struct dependency_draft *dd)

@@ -101,7 +101,7 @@ static void decode_project(struct stack_draft *d, const struct json *node)
 {
     struct field_ctx *ctx = &d->ctx;
     const char *given = d->options->project ? d->options->project
-                                            : stack_scope_find(&d->scope, "COMPOSE_PROJECT_NAME");
+                                            : stack_scope_value(&d->scope, "COMPOSE_PROJECT_NAME");
     d->stack->name = given && *given ? given : NULL;
     if (node && node->type != JSON_STRING) {
         size_t mark = field_enter(ctx, "name");
@@ -138,6 +138,7 @@ static const struct field volume_fields[] = {
     { "driver_opts", FIELD_REFUSED, .doc = "options of volume drivers are not supported yet" },
     { "labels", FIELD_ACCEPTED, .doc = "nothing reads labels" },
 };
+const struct field_table stack_volume_table = FIELD_TABLE(volume_fields);
 
 void decode_volumes(struct stack_draft *d, const struct json *node)
 {
@@ -232,6 +233,7 @@ static const struct field top_fields[] = {
     { "logging", FIELD_CALL, .call = keep_logging, .doc = "for services that have none" },
     FIELD_OURS_LATER("metrics"),
 };
+const struct field_table stack_top_table = FIELD_TABLE(top_fields);
 
 /* Names first: services refer to each other in any order. */
 static void name_services(struct stack_draft *d, const struct json *node)
@@ -319,7 +321,7 @@ static void decode_stack(struct stack_draft *d, const struct json *root)
 
 /* Reads INPUTS into D, whose stack lives in ARENA; DIR is absolute. NULL when they are no
  * documents. */
-static const struct json *draft_load(struct stack_draft *d, struct arena *arena,
+static struct json *draft_load(struct stack_draft *d, struct arena *arena,
                                      struct stack_problems *problems,
                                      const struct stack_input *inputs, size_t count,
                                      const char *dir)
@@ -329,11 +331,16 @@ static const struct json *draft_load(struct stack_draft *d, struct arena *arena,
     d->stack = arena_alloc(arena, sizeof(*d->stack));
     d->stack->file = arena_strdup(arena, inputs[0].file);
     d->stack->dir = arena_strdup(arena, dir);
-    d->ctx = (struct field_ctx){ .arena = arena, .problems = problems, .user = d };
+    d->ctx = (struct field_ctx){ .arena = arena,
+                                 .problems = problems,
+                                 .user = d,
+                                 .is_lenient = d->options->is_lenient };
     d->cwd = arena_strdup(arena, cwd ? cwd : "/");
     d->vars = (struct interpolate){ .self = &d->scope, .find = stack_scope_find };
-    d->home = stack_scope_find(&d->scope, "HOME");
+    d->home = stack_scope_value(&d->scope, "HOME");
+    d->noted = (struct stack_noted){ .arena = arena, .wants_list = d->options->wants_variables };
     load_dotenv(d);
+    d->scope.noted = &d->noted;
     return stack_sources_load(d, inputs, count);
 }
 
@@ -347,7 +354,10 @@ static int load(const struct stack_input *inputs, size_t count, const char *dir,
     const struct json *whole = draft_load(&d, &arena, problems, inputs, count, dir);
     if (whole)
         decode_stack(&d, whole);
+    stack_noted_warn(&d);
     problem_sort(problems);
+    d.stack->variables = d.noted.items;
+    d.stack->variable_count = d.noted.count;
     d.stack->arena = arena;
     if (problems->error_count) {
         stack_free(d.stack);
@@ -366,7 +376,7 @@ static int load_name(const struct stack_input *inputs, size_t count, const char 
     struct stack_draft d = { .options = options };
     const struct json *whole = draft_load(&d, &arena, problems, inputs, count, dir);
     problem_sort(problems);
-    if (whole || stack_scope_find(&d.scope, "COMPOSE_PROJECT_NAME")) {
+    if (whole || stack_scope_value(&d.scope, "COMPOSE_PROJECT_NAME")) {
         size_t errors = problems->error_count;
         decode_project(&d, json_find(whole, "name"));
         *out = problems->error_count == errors ? str_dup(d.stack->name) : NULL;
@@ -456,6 +466,22 @@ int stack_load_name(const char *const *paths, size_t count,
     int result = files_read(&f, paths, count, options, e);
     if (result == 0)
         result = load_name(f.inputs, f.count, f.dir, options, out, problems);
+    files_done(&f);
+    return result;
+}
+
+int stack_load_tree(const char *const *paths, size_t count,
+                    const struct stack_load_options *options, bool is_raw, struct arena *a,
+                    struct json **out, struct stack_problems *problems, struct err *e)
+{
+    struct files f = { .count = 0 };
+    struct stack_draft d = { .options = options, .is_raw = is_raw };
+    int result = files_read(&f, paths, count, options, e);
+    if (result == 0) {
+        *out = draft_load(&d, a, problems, f.inputs, f.count, f.dir);
+        problem_sort(problems);
+        result = *out && !problems->error_count ? 0 : -1;
+    }
     files_done(&f);
     return result;
 }

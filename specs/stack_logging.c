@@ -6,7 +6,7 @@
 #include "specs/units.h"
 
 enum {
-    LOG_FILE_MIN = 64 * 1024, /* a file holds some lines of the longest kind */
+    LOG_FILE_MIN = 16 * 1024, /* a line of the longest kind */
     LOG_FILES_MAX = 10        /* supervisor/logs */
 };
 
@@ -29,6 +29,7 @@ static const struct field logging_fields[] = {
       .doc = "local or json-file: files of svc's own; none" },
     { "options", FIELD_CALL, .call = keep_options, .doc = "max-size and max-file" },
 };
+const struct field_table stack_logging_table = FIELD_TABLE(logging_fields);
 /* Both drivers are svc's files, so that their formats have no options. */
 static const struct field option_fields[] = {
     { "max-size", FIELD_SIZE, offsetof(struct logging_draft, l.max_bytes), .min = LOG_FILE_MIN,
@@ -44,6 +45,7 @@ static const struct field option_fields[] = {
     { "env-regex", FIELD_ACCEPTED, .doc = "lines have no attributes" },
     { "tag", FIELD_ACCEPTED, .doc = "lines have no attributes" },
 };
+const struct field_table stack_logging_option_table = FIELD_TABLE(option_fields);
 
 void decode_logging_of(struct field_ctx *ctx, const struct json *node, struct stack_logging *out)
 {

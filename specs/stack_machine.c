@@ -85,6 +85,7 @@ static const struct field device_fields[] = {
     { "permissions", FIELD_STRING, offsetof(struct device_draft, permissions),
       .doc = "read, write, make nodes: \"rwm\"" },
 };
+const struct field_table stack_device_table = FIELD_TABLE(device_fields);
 
 static void split_device(struct arena *a, const char *text, struct device_draft *dd)
 {

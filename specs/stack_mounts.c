@@ -83,6 +83,7 @@ static const struct field mount_fields[] = {
     { "image", FIELD_REFUSED, .doc = "images come in a later version of svc" },
     { "consistency", FIELD_ACCEPTED, .doc = "there is one file system only" },
 };
+const struct field_table stack_mount_table = FIELD_TABLE(mount_fields);
 
 /* A volume without a name belongs to the service and the path: the same one after a restart. */
 static const char *anonymous_volume(struct stack_draft *d, struct json_place at,

@@ -62,7 +62,10 @@ static void decode_host(struct field_ctx *ctx, const struct json *item, struct s
     }
     const char *end = item->type == JSON_STRING ? strpbrk(item->text, "=:") : NULL;
     if (!end) {
-        field_type_error(ctx, item, "\"name=address\"");
+        if (item->type == JSON_STRING)
+            field_error(ctx, item->place, "\"%.60s\" has no address", item->text);
+        else
+            field_type_error(ctx, item, "\"name=address\"");
         return;
     }
     add_host(ctx, item->place, s, arena_strndup(ctx->arena, item->text, (size_t)(end - item->text)),

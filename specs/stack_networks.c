@@ -20,6 +20,7 @@ static const struct field subnet_fields[] = {
     { "ip_range", FIELD_REFUSED, .doc = "a range within the subnet is not supported yet" },
     { "aux_addresses", FIELD_REFUSED, .doc = "reserved addresses are not supported yet" },
 };
+const struct field_table stack_subnet_table = FIELD_TABLE(subnet_fields);
 
 static bool parse_subnet(const char *text, struct stack_network *n)
 {
@@ -149,6 +150,7 @@ static const struct field network_fields[] = {
     { "enable_ipv4", FIELD_CALL, .call = decode_enable_ipv4, .doc = "IPv4 is always there" },
     { "enable_ipv6", FIELD_REFUSED, .doc = "IPv6 is not supported yet" },
 };
+const struct field_table stack_network_table = FIELD_TABLE(network_fields);
 
 static void check_overlap(struct field_ctx *ctx, const struct json *item,
                           const struct stack_network *n)

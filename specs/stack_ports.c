@@ -32,6 +32,7 @@ static const struct field port_fields[] = {
     { "mode", FIELD_CHOICE, offsetof(struct port_draft, mode), .names = modes,
       .doc = "host and ingress are the same on one machine" },
 };
+const struct field_table stack_port_table = FIELD_TABLE(port_fields);
 
 /* One more port of the stack; false, after one error, when that is too many. */
 static bool port_counts(struct field_ctx *ctx, struct json_place at)

@@ -34,7 +34,7 @@ static bool is_active(const struct stack_draft *d, const char *name)
     for (const char *const *p = d->options->profiles; p && *p; p++)
         if (str_eq(*p, name) || str_eq(*p, "*"))
             return true;
-    return is_listed(stack_scope_find(&d->scope, "COMPOSE_PROFILES"), name);
+    return is_listed(stack_scope_value(&d->scope, "COMPOSE_PROFILES"), name);
 }
 
 bool decode_profiles(struct stack_draft *d, const struct json *service)

@@ -48,6 +48,7 @@ static const struct field listen_fields[] = {
     { "redirect", FIELD_REFUSED, .doc = "redirects come with TLS in a later version of svc" },
     { "tcp", FIELD_REFUSED, .doc = "TCP routes come in a later version of svc" },
 };
+const struct field_table stack_listen_table = FIELD_TABLE(listen_fields);
 
 static void decode_one_listen(struct field_ctx *ctx, const struct json *node)
 {
@@ -109,6 +110,7 @@ static const struct field timeout_fields[] = {
       .doc = "of a connection without traffic, 60s" },
     FIELD_LATER("hold"),
 };
+const struct field_table stack_timeout_table = FIELD_TABLE(timeout_fields);
 static const struct field route_fields[] = {
     { "path", FIELD_STRING, ROUTE(path), .doc = "a prefix, or \"=/exact\"" },
     { "host", FIELD_STRING, ROUTE(r.host), .doc = "only for this host, or \"*.example.com\"" },
@@ -128,6 +130,7 @@ static const struct field route_fields[] = {
     FIELD_LATER("deny"),
     FIELD_LATER("headers"),
 };
+const struct field_table stack_route_table = FIELD_TABLE(route_fields);
 
 struct files_draft {
     const char *dir, *volume, *index, *expires;
@@ -144,6 +147,7 @@ static const struct field files_fields[] = {
     FIELD_LATER("path"),
     FIELD_LATER("image"),
 };
+const struct field_table stack_files_table = FIELD_TABLE(files_fields);
 
 static void decode_expires(struct field_ctx *ctx, const struct json *node, const char *text,
                            struct stack_route *r)
@@ -397,6 +401,7 @@ static const struct field proxy_fields[] = {
     FIELD_LATER("tls"),
     FIELD_LATER("acme"),
 };
+const struct field_table stack_proxy_table = FIELD_TABLE(proxy_fields);
 
 void decode_proxy(struct field_ctx *ctx, const struct json *node, void *base)
 {

@@ -99,6 +99,7 @@ static const struct field ulimit_fields[] = {
     { "hard", FIELD_I64, offsetof(struct ulimit_draft, hard), .min = -1, .flags = FIELD_NEED,
       .doc = "-1: unlimited" },
 };
+const struct field_table stack_ulimit_table = FIELD_TABLE(ulimit_fields);
 
 static void decode_ulimit(struct field_ctx *ctx, const struct json *node, struct stack_service *s)
 {

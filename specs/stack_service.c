@@ -27,6 +27,7 @@ static const struct field rootfs_fields[] = {
     { "read_only", FIELD_BOOL, offsetof(struct rootfs_draft, read_only),
       .doc = "no writable layer on top" },
 };
+const struct field_table stack_rootfs_table = FIELD_TABLE(rootfs_fields);
 
 static void decode_rootfs(struct field_ctx *ctx, const struct json *node, void *base)
 {
@@ -149,7 +150,7 @@ static void decode_hostname(struct field_ctx *ctx, const struct json *node, void
     const char *text;
     if (!field_text(ctx, node, &text))
         return;
-    if (strlen(text) <= 63 && decode_is_host_name(text))
+    if (strlen(text) <= 63 && decode_is_host_name(text) && !strchr(text, '_'))
         model(base)->hostname = text;
     else
         field_error(ctx, node->place, "\"%.80s\" is not a host name (letters, digits, -, .; 63)",
@@ -415,6 +416,7 @@ const struct field service_fields[] = {
     NEVER("privileged", "no service gets all of the machine; use cap_add for what it needs"),
 };
 const size_t service_field_count = ARRAY_LEN(service_fields);
+const struct field_table stack_service_table = FIELD_TABLE(service_fields);
 _Static_assert(ARRAY_LEN(service_fields) < 128, "field.c compares with at most so many words");
 
 /* A limit stands in one place, or says the same in both. */

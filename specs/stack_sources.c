@@ -21,12 +21,66 @@ static const char *environ_find(char **environment, const char *name)
     return NULL;
 }
 
+/* The outer scopes and the environment go before SCOPE's own files. */
+static const char *find_with_origin(const struct stack_scope *scope, const char *name,
+                                    const char **origin)
+{
+    const char *value = scope->outer ? find_with_origin(scope->outer, name, origin)
+                                     : environ_find(scope->environ, name);
+    if (value) {
+        *origin = scope->outer ? *origin : "environment";
+        return value;
+    }
+    for (size_t i = 0; i < scope->dotenv.count; i++)
+        if (str_eq(scope->dotenv.items[i].key, name)) {
+            *origin = scope->origins[i];
+            return scope->dotenv.items[i].value;
+        }
+    return NULL;
+}
+
+const char *stack_scope_value(const struct stack_scope *scope, const char *name)
+{
+    const char *origin;
+    return find_with_origin(scope, name, &origin);
+}
+
 const char *stack_scope_find(const void *self, const char *name)
 {
     const struct stack_scope *scope = self;
-    const char *value =
-        scope->outer ? stack_scope_find(scope->outer, name) : environ_find(scope->environ, name);
-    return value ? value : dotenv_find(&scope->dotenv, name);
+    const char *origin = NULL;
+    const char *value = find_with_origin(scope, name, &origin);
+    if (scope->noted)
+        stack_noted_add(scope->noted, name, value, origin);
+    return value;
+}
+
+/* Pairs that were not BEFORE, or have another value now, came from FILE. */
+static void set_origins(struct arena *a, struct stack_scope *scope,
+                        const struct stack_pairs *before, const char *file)
+{
+    const char **origins = arena_alloc(a, (scope->dotenv.count + 1) * sizeof(*origins));
+    for (size_t i = 0; i < scope->dotenv.count; i++) {
+        bool is_same = i < before->count && before->items[i].value == scope->dotenv.items[i].value;
+        origins[i] = is_same ? scope->origins[i] : file;
+    }
+    scope->origins = origins;
+}
+
+static struct stack_pairs copy_pairs(struct arena *a, const struct stack_pairs *pairs)
+{
+    struct stack_pairs copy = { arena_alloc(a, (pairs->count + 1) * sizeof(*copy.items)),
+                                pairs->count };
+    for (size_t i = 0; i < pairs->count; i++)
+        copy.items[i] = pairs->items[i];
+    return copy;
+}
+
+static void note_unset(void *self, const char *name)
+{
+    struct stack_noted *noted = self;
+    (void)name; /* noted when it was looked up */
+    noted->has_unset = true;
 }
 
 void stack_sources_dotenv(struct stack_draft *d, struct json_place at, const char *path,
@@ -36,12 +90,15 @@ void stack_sources_dotenv(struct stack_draft *d, struct json_place at, const cha
     struct interpolate env = { .self = scope->outer ? scope->outer : &around,
                                .find = stack_scope_find };
     const char *shown = at.file;
+    const struct stack_pairs before = copy_pairs(d->ctx.arena, &scope->dotenv);
     struct err e = { 0 };
     auto_buf struct buf text = { 0 };
     buf_init(&text, DOTENV_BYTES_MAX);
-    if (fd_read_file(AT_FDCWD, path, &text, &e) == 0 &&
-        dotenv_parse(d->ctx.arena, shown, text.data ? text.data : "", text.len, false, &env,
-                     &scope->dotenv, &at, &e) == 0)
+    bool is_good = fd_read_file(AT_FDCWD, path, &text, &e) == 0 &&
+                   dotenv_parse(d->ctx.arena, shown, text.data ? text.data : "", text.len, false,
+                                &env, &scope->dotenv, &at, &e) == 0;
+    set_origins(d->ctx.arena, scope, &before, shown);
+    if (is_good)
         return;
     field_error(&d->ctx, at, "%s", e.what);
     if (e.hint[0])
@@ -100,13 +157,17 @@ static struct stack_source *add_source(struct stack_draft *d, const struct stack
         field_type_error(&d->ctx, root, "an object");
         return NULL;
     }
-    struct interpolate vars = { .self = scope, .find = stack_scope_find };
+    struct interpolate vars = {
+        .self = scope, .find = stack_scope_find, .unset = note_unset, .unset_self = &d->noted
+    };
     struct stack_source *s = &all->items[all->count++];
     *s = (struct stack_source){ .file = root->place.file,
                                 .path = arena_strdup(a, path),
                                 .dir = arena_strdup(a, dir),
                                 .scope = scope,
-                                .tree = interpolate_tree(a, root, &vars, d->ctx.problems) };
+                                .tree = d->is_raw
+                                            ? root
+                                            : interpolate_tree(a, root, &vars, d->ctx.problems) };
     return s;
 }
 
@@ -164,6 +225,7 @@ static const struct field extension_fields[] = {
     { "file", FIELD_STRING, offsetof(struct extension, file),
       .doc = "the stack file it is in, relative to this one; left out: this one" },
 };
+const struct field_table stack_extension_table = FIELD_TABLE(extension_fields);
 
 /* NODE without its member KEY. */
 static struct json *without(struct arena *a, const struct json *node, const char *key)
@@ -262,6 +324,7 @@ static const struct field inclusion_fields[] = {
     { "env_file", FIELD_STRINGS, offsetof(struct inclusion, env_file), .flags = FIELD_ONE,
       .doc = "where its variables come from; .env in that directory" },
 };
+const struct field_table stack_inclusion_table = FIELD_TABLE(inclusion_fields);
 
 static struct json *resolve(struct stack_draft *d, struct stack_source *source, size_t depth);
 
@@ -272,6 +335,7 @@ static const struct stack_scope *inner_scope(struct stack_draft *d, const struct
     struct arena *a = d->ctx.arena;
     struct stack_scope *scope = arena_alloc(a, sizeof(*scope));
     scope->outer = from->scope;
+    scope->noted = from->scope->noted;
     for (size_t i = 0; i < in->env_file.count; i++) {
         const char *name = in->env_file.items[i];
         stack_sources_dotenv(d, (struct json_place){ name, 0, 0 },

@@ -8,6 +8,7 @@
  * given by -f that is the directory of the first. Reads files; all problems go to the draft's
  * collector. Threads: none. */
 #include "specs/interpolate.h"
+#include "specs/stack_variables.h"
 
 enum {
     STACK_SOURCES_MAX = 200,     /* files of one stack */
@@ -19,7 +20,11 @@ struct stack_scope {
     char **environ;
     const struct stack_scope *outer;
     struct stack_pairs dotenv;
+    const char **origins;      /* beside dotenv.items: the file of each */
+    struct stack_noted *noted; /* what is asked for; NULL: nobody wants to know */
 };
+/* The value of NAME; NULL when it is not set. Nothing is noted. */
+const char *stack_scope_value(const struct stack_scope *scope, const char *name);
 /* For struct interpolate: SELF is a scope. */
 const char *stack_scope_find(const void *self, const char *name);
 

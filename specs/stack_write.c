@@ -209,7 +209,8 @@ static void put_restart(struct json_writer *w, const struct stack_service *s)
     (void)snprintf(text, sizeof(text), "on-failure:%" PRIu32, s->restart_max);
     bool has_max = s->restart == STACK_RESTART_ON_FAILURE && s->restart_max;
     json_put_string(w, "restart", has_max ? text : policies[s->restart]);
-    json_put_string(w, "on_unhealthy", actions[s->on_unhealthy]);
+    if (s->healthcheck.kind != STACK_PROBE_NONE) /* without one it would be warned of */
+        json_put_string(w, "on_unhealthy", actions[s->on_unhealthy]);
 }
 
 static void put_limits(struct json_writer *w, const struct stack_service *s)

@@ -50,7 +50,9 @@ int fd_read_all(int fd, struct buf *b)
 {
     for (;;) {
         size_t room = b->limit_bytes - b->len;
-        size_t want = room < FD_READ_CHUNK ? room : FD_READ_CHUNK;
+        size_t spare = b->cap > b->len ? b->cap - b->len - 1 : 0; /* the NUL needs one */
+        size_t want = spare ? spare : FD_READ_CHUNK;
+        want = want < room ? want : room;
         char probe;
         char *to = want ? buf_reserve(b, want) : &probe;
         ssize_t n = read(fd, to, want ? want : 1);

@@ -27,6 +27,10 @@ struct cli_args {
     const char *user, *workdir;
     struct cli_texts env;
     struct cli_number index;
+    bool lenient;
+    const char *format;
+    bool list_services, list_networks, list_profiles, list_variables, hash;
+    bool no_interpolate, show_secrets;
 
     const char **words; /* NULL-terminated */
     size_t word_count;
@@ -74,6 +78,7 @@ int cli_verb_stop(struct cli *cli, struct err *e);
 int cli_verb_start(struct cli *cli, struct err *e);
 int cli_verb_restart(struct cli *cli, struct err *e);
 int cli_verb_check(struct cli *cli, struct err *e);
+int cli_verb_config(struct cli *cli, struct err *e);
 int cli_verb_version(struct cli *cli, struct err *e);
 int cli_verb_help(struct cli *cli, struct err *e);
 int cli_verb_completion(struct cli *cli, struct err *e);

@@ -53,9 +53,22 @@ static void add_options(struct buf *out, const char *title, const struct cli_opt
         add_option(out, &options->rows[i], own);
 }
 
-static void add_verbs(struct buf *out)
+/* What the first page, of 24 lines, only names. */
+static const char *const asides[] = { "version", "completion" };
+
+static bool is_aside(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(asides); i++)
+        if (str_eq(asides[i], name))
+            return true;
+    return false;
+}
+
+static void add_verbs(struct buf *out, bool has_asides)
 {
     for (size_t i = 0; i < cli_verb_count; i++) {
+        if (!has_asides && is_aside(cli_verbs[i].name))
+            continue;
         (void)buf_add_str(out, "  ");
         pad(out, cli_verbs[i].name, VERB_COLUMNS);
         (void)buf_printf(out, "%s\n", cli_verbs[i].summary);
@@ -68,6 +81,15 @@ void cli_help_usage(const struct cli_verb *verb, struct buf *out)
                      verb->words[0] ? " " : "", verb->words);
 }
 
+/* On one line, what is seldom asked for. */
+static void add_asides(struct buf *out)
+{
+    (void)buf_add_str(out, "  also: ");
+    for (size_t i = 0; i < ARRAY_LEN(asides); i++)
+        (void)buf_printf(out, "%s%s", i ? ", " : "", asides[i]);
+    (void)buf_add_char(out, '\n');
+}
+
 void cli_help_first(struct buf *out)
 {
     (void)buf_add_str(out, "svc runs a stack of services, described in one file, with health "
@@ -76,14 +98,15 @@ void cli_help_first(struct buf *out)
                            "  svc run stack.json      start it here; Ctrl-C stops it\n"
                            "  svc up -d stack.json    start it in the background\n\n"
                            "All commands:\n");
-    add_verbs(out);
+    add_verbs(out, false);
+    add_asides(out);
     (void)buf_add_str(out, "\n`svc help VERB` explains one.\n");
 }
 
 void cli_help_all(struct buf *out)
 {
     (void)buf_add_str(out, "Usage: svc [OPTION…] VERB [ARGUMENT…]\n\nVerbs:\n");
-    add_verbs(out);
+    add_verbs(out, true);
     add_options(out, "Options of all verbs:", &cli_common_options, NULL);
     (void)buf_add_str(out,
                       "\nExit codes: 0 done, 1 the stack failed, 2 wrong file or command line, "

@@ -142,6 +142,8 @@ int cli_stackfile_find(const struct cli_args *args, struct cli_stackfile *out, s
                                                 .dir = args->project_dir,
                                                 .env_files = env_count ? out->env_files : NULL,
                                                 .profiles = out->profiles,
+                                                .is_lenient = args->lenient,
+                                                .wants_variables = args->list_variables,
                                                 .environ = environ,
                                                 .total_memory_bytes = machine_memory_bytes() };
     return 0;
@@ -172,6 +174,24 @@ int cli_stackfile_load(const struct cli_args *args, struct stack **out, struct e
     if (cli_stackfile_find(args, &f, e) < 0)
         return -1;
     int result = stack_load(f.paths, f.count, &f.options, out, &problems, &unread);
+    print_problems(&problems);
+    if (result < 0 && problems.error_count)
+        result = 1;
+    else if (result < 0)
+        *e = unread;
+    stack_problems_done(&problems);
+    return result;
+}
+
+int cli_stackfile_tree(const struct cli_args *args, bool is_raw, struct arena *a, struct json **out,
+                       struct err *e)
+{
+    auto_cli_stackfile struct cli_stackfile f = { .count = 0 };
+    struct stack_problems problems = { 0 };
+    struct err unread = { 0 };
+    if (cli_stackfile_find(args, &f, e) < 0)
+        return -1;
+    int result = stack_load_tree(f.paths, f.count, &f.options, is_raw, a, out, &problems, &unread);
     print_problems(&problems);
     if (result < 0 && problems.error_count)
         result = 1;

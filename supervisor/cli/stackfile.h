@@ -25,6 +25,9 @@ void cli_stackfile_word(struct cli_args *args);
 /* Loads it. Problems are printed on stderr, one line each. 0: *out is the model; 1: it has errors,
  * which were printed; -1: it could not be read. */
 must_check int cli_stackfile_load(const struct cli_args *args, struct stack **out, struct err *e);
+/* The same for the merged tree, which lives in A; with IS_RAW variables are as they are written. */
+must_check int cli_stackfile_tree(const struct cli_args *args, bool is_raw, struct arena *a,
+                                  struct json **out, struct err *e);
 /* Only the name of the stack, prints nothing. A file with mistakes still has a name; ERR_INPUT with
  * its first mistake when that cannot be read, or when there is no file. The caller frees. */
 must_check int cli_stackfile_name(const struct cli_args *args, char **out, struct err *e);

@@ -32,16 +32,40 @@ static const struct cli_option common_rows[] = {
 };
 const struct cli_options cli_common_options = ROWS(common_rows);
 
+#define LENIENT_ROW                                                           \
+    {                                                                         \
+        "lenient", 0, CLI_FLAG, AT(lenient), NULL,                            \
+            "leave out keys that are not supported, with a warning", 0, false \
+    }
+
 static const struct cli_option up_rows[] = {
     { "detach", 'd', CLI_FLAG, AT(detach), NULL, "go on in the background", 0, false },
     { "wait", 0, CLI_FLAG, AT(wait), NULL, "with -d: wait until every service is healthy", 0,
       false },
     { "wait-timeout", 0, CLI_NUMBER, AT(wait_timeout_s), "SECONDS",
       "with --wait: give up waiting after this time", SECONDS_MAX, false },
+    LENIENT_ROW,
     { "no-color", 0, CLI_FLAG, AT(no_color), NULL, "no colours", 0, false },
     { "no-log-prefix", 0, CLI_FLAG, AT(no_log_prefix), NULL, "output without service names", 0,
       false },
     { "timestamps", 't', CLI_FLAG, AT(timestamps), NULL, "output with times", 0, false },
+};
+static const struct cli_option check_rows[] = { LENIENT_ROW };
+static const struct cli_option config_rows[] = {
+    { "format", 0, CLI_TEXT, AT(format), "FORMAT", "json or yaml (json)", 0, false },
+    { "services", 0, CLI_FLAG, AT(list_services), NULL, "names of the services only", 0, false },
+    { "volumes", 0, CLI_FLAG, AT(volumes), NULL, "keys of the volumes only", 0, false },
+    { "networks", 0, CLI_FLAG, AT(list_networks), NULL, "keys of the networks only", 0, false },
+    { "profiles", 0, CLI_FLAG, AT(list_profiles), NULL, "names of the profiles only", 0, false },
+    { "hash", 0, CLI_FLAG, AT(hash), NULL, "hashes of services: another one, and it is made anew",
+      0, false },
+    { "environment", 0, CLI_FLAG, AT(list_variables), NULL,
+      "variables that ${…} asks for, and where each came from", 0, false },
+    { "no-interpolate", 0, CLI_FLAG, AT(no_interpolate), NULL,
+      "the merged files with variables as they are written", 0, false },
+    { "show-secrets", 0, CLI_FLAG, AT(show_secrets), NULL, "do not mask secret values", 0, false },
+    { "quiet", 'q', CLI_FLAG, AT(quiet), NULL, "print nothing but problems", 0, false },
+    LENIENT_ROW,
 };
 static const struct cli_option down_rows[] = {
     { "volumes", 'v', CLI_FLAG, AT(volumes), NULL, "delete the stack's volumes too", 0, false },
@@ -83,6 +107,12 @@ static const struct cli_option exec_rows[] = {
     "The stack is the one of -p, of -f or of ./stack.json; without these the only one that\n" \
     "runs. SERVICE may be one replica of a service: web-2.\n"
 
+#define CONFIG_NOTE                                                                             \
+    "The output is a stack file that means the same (with --show-secrets): svc config -f -\n"   \
+    "Masked are contents of secrets, passwords in addresses, and variables of environment\n"    \
+    "whose name has password, passwd, secret, token or credential in it, or a word that ends\n" \
+    "in key or pwd. SERVICE is for --hash.\n"
+
 /* In the order of the help. */
 const struct cli_verb cli_verbs[] = {
     { "run", "[FILE]", "start a stack and stay: progress, logs; Ctrl-C stops it", cli_verb_run,
@@ -111,7 +141,9 @@ const struct cli_verb cli_verbs[] = {
     { "restart", "[SERVICE…]", "stop services and start them again", cli_verb_restart, NO_ROWS, 0,
       WORDS_MAX, false, NAMED_NOTE },
     { "check", "[FILE]", "find the mistakes of a stack file, change nothing", cli_verb_check,
-      NO_ROWS, 0, 1, false, "The exit code is 2 when there are mistakes.\n" },
+      ROWS(check_rows), 0, 1, false, "The exit code is 2 when there are mistakes.\n" },
+    { "config", "[SERVICE…]", "print what a stack file means: merged, variables put in",
+      cli_verb_config, ROWS(config_rows), 0, WORDS_MAX, false, CONFIG_NOTE },
     { "version", "", "print the version", cli_verb_version, NO_ROWS, 0, 0, false, NULL },
     { "completion", "[bash]", "print a completion script for the shell", cli_verb_completion,
       NO_ROWS, 0, 1, false, "For bash: source <(svc completion)\n" },
@@ -132,9 +164,9 @@ const struct cli_verb *cli_verb_find(const char *name)
 static const struct {
     const char *theirs, *ours;
 } habits[] = {
-    { "config", "check" }, { "list", "ps" },        { "ls", "ps" },    { "kill", "stop" },
-    { "rm", "down" },      { "status", "ps" },      { "log", "logs" }, { "shell", "exec" },
-    { "reload", "up" },    { "validate", "check" },
+    { "list", "ps" },    { "ls", "ps" },     { "kill", "stop" },
+    { "rm", "down" },    { "status", "ps" }, { "log", "logs" },
+    { "shell", "exec" }, { "reload", "up" }, { "validate", "check" },
 };
 
 int cli_verb_unknown(const char *name, struct err *e)

@@ -28,7 +28,7 @@ bool logs_file_parse_name(const char *name, char service[NAME_LIMIT], uint32_t *
         return false;
     uint64_t parsed_age = 0;
     if (dot[4] != '\0' &&
-        (dot[4] != '.' || str_to_u64(dot + 5, LOGS_FILES - 1, &parsed_age) < 0 || !parsed_age))
+        (dot[4] != '.' || str_to_u64(dot + 5, LOGS_FILES_MAX - 1, &parsed_age) < 0 || !parsed_age))
         return false;
     const char *dash = dot;
     while (dash > name && *dash != '-')
@@ -82,9 +82,22 @@ int logs_file_open(struct logs_file *f, int dir_fd, const char *service, uint32_
 {
     f->dir_fd = dir_fd;
     f->fd = -1;
+    f->max_bytes = LOGS_FILE_BYTES;
+    f->max_files = LOGS_FILES;
     if (logs_file_name(f->name, service, replica, 0) < 0)
         return err_input(e, "name of the log file of service %s is too long", service);
     return open_current(f, e);
+}
+
+void logs_file_limit(struct logs_file *f, uint64_t max_bytes, unsigned max_files)
+{
+    char name[LOGS_FILE_NAME_MAX + 16];
+    f->max_bytes = max_bytes ? max_bytes : LOGS_FILE_BYTES;
+    f->max_files = max_files ? max_files : LOGS_FILES;
+    for (unsigned age = f->max_files; age < LOGS_FILES_MAX; age++) {
+        (void)snprintf(name, sizeof(name), "%s.%u", f->name, age);
+        (void)unlinkat(f->dir_fd, name, 0);
+    }
 }
 
 void logs_file_close(struct logs_file *f)
@@ -94,8 +107,10 @@ void logs_file_close(struct logs_file *f)
 
 static int rotate(struct logs_file *f, struct err *e)
 {
-    char from[LOGS_FILE_NAME_MAX + 8], to[LOGS_FILE_NAME_MAX + 8];
-    for (unsigned age = LOGS_FILES - 1; age > 0; age--) {
+    char from[LOGS_FILE_NAME_MAX + 16], to[LOGS_FILE_NAME_MAX + 16];
+    if (f->max_files == 1 && unlinkat(f->dir_fd, f->name, 0) < 0 && errno != ENOENT)
+        return err_sys(e, errno, "rotate the log file %s", f->name);
+    for (unsigned age = f->max_files - 1; age > 0; age--) {
         if (age > 1)
             (void)snprintf(from, sizeof(from), "%s.%u", f->name, age - 1);
         else
@@ -112,7 +127,7 @@ int logs_file_append(struct logs_file *f, const char *data, size_t len, struct e
 {
     if (f->fd < 0 && open_current(f, e) < 0)
         return -1;
-    if (f->size_bytes && f->size_bytes + len > LOGS_FILE_MAX && rotate(f, e) < 0)
+    if (f->size_bytes && f->size_bytes + len > f->max_bytes && rotate(f, e) < 0)
         return -1;
     if (fd_write_all(f->fd, data, len) < 0) {
         int saved = errno;

@@ -270,6 +270,14 @@ static int get_replica(struct logs *logs, const char *service, uint32_t number,
     return 0;
 }
 
+void logs_limit(struct logs *logs, const char *service, uint32_t replica, uint64_t file_bytes,
+                unsigned files)
+{
+    for (struct replica *r = logs->replicas; r; r = r->next)
+        if (r->number == replica && str_eq(r->service, service))
+            logs_file_limit(&r->file, file_bytes, files);
+}
+
 /* A full pipe must always have a line or a piece in it, or reader and writer wait for each other.
  * Without CAP_SYS_RESOURCE pipes may be small: man 7 pipe, pipe-user-pages-soft. */
 static size_t line_max_of(int pipe_fd)

@@ -18,8 +18,9 @@
 
 enum {
     LOGS_LINE_MAX = 16384,      /* bytes of text */
-    LOGS_FILE_MAX = 10 << 20,   /* bytes */
-    LOGS_FILES = 3,             /* per replica */
+    LOGS_FILE_BYTES = 10 << 20, /* of one file, unless logs_limit says otherwise */
+    LOGS_FILES = 3,             /* per replica, unless logs_limit says otherwise */
+    LOGS_FILES_MAX = 10,
     LOGS_READERS_MAX = 1024,    /* replicas that one reader merges */
     LOGS_PIPE_BYTES = 256 << 10 /* asked for; less when not allowed */
 };
@@ -66,6 +67,10 @@ DEFINE_AUTO(logs_free, struct logs *);
  * replica and stream (a restart) is fine: lines of both go to the same file. */
 must_check int logs_attach(struct logs *logs, const char *service, uint32_t replica,
                            enum logs_stream stream, int owned_pipe_fd, struct err *e);
+/* From now on, while something is attached to SERVICE/REPLICA: files of at most FILE_BYTES, FILES
+ * of them (up to LOGS_FILES_MAX); 0 is the default of each. Older files beyond it are deleted. */
+void logs_limit(struct logs *logs, const char *service, uint32_t replica, uint64_t file_bytes,
+                unsigned files);
 /* Writes what the replica's pipes hold now, unfinished lines too, and closes them, without on_end:
  * for a container that is gone while something else still has its pipe open. */
 void logs_detach(struct logs *logs, const char *service, uint32_t replica);

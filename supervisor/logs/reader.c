@@ -22,7 +22,7 @@ enum {
 struct cursor {
     char service[NAME_LIMIT];
     uint32_t replica;
-    int fds[LOGS_FILES]; /* -1: none of that age */
+    int fds[LOGS_FILES_MAX]; /* -1: none of that age */
     size_t at_file;
     off_t offset; /* of the end of the window */
     char *window;
@@ -45,7 +45,7 @@ void logs_reader_free(struct logs_reader *r)
     if (!r)
         return;
     for (size_t i = 0; i < r->count; i++) {
-        for (size_t f = 0; f < LOGS_FILES; f++)
+        for (size_t f = 0; f < LOGS_FILES_MAX; f++)
             fd_close(&r->cursors[i].fds[f]);
         free(r->cursors[i].window);
     }
@@ -83,17 +83,17 @@ static off_t seek_lines(int fd, size_t *lines)
 /* Opens the files of C and puts it before its last TAIL lines; returns how many there are. */
 static size_t open_cursor(struct logs_reader *r, struct cursor *c, size_t tail)
 {
-    for (unsigned age = 0; age < LOGS_FILES; age++) {
+    for (unsigned age = 0; age < LOGS_FILES_MAX; age++) {
         char name[LOGS_FILE_NAME_MAX];
-        c->fds[LOGS_FILES - 1 - age] = -1;
+        c->fds[LOGS_FILES_MAX - 1 - age] = -1;
         if (logs_file_name(name, c->service, c->replica, age) == 0)
-            c->fds[LOGS_FILES - 1 - age] =
+            c->fds[LOGS_FILES_MAX - 1 - age] =
                 openat(r->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     }
     if (tail == SIZE_MAX)
         return 0;
     size_t missing = tail;
-    for (c->at_file = LOGS_FILES; c->at_file > 0;) {
+    for (c->at_file = LOGS_FILES_MAX; c->at_file > 0;) {
         c->at_file--;
         if (c->fds[c->at_file] >= 0)
             c->offset = seek_lines(c->fds[c->at_file], &missing);
@@ -134,7 +134,7 @@ static int find_replicas(struct logs_reader *r, const char *service, struct err 
         struct cursor *c = &r->cursors[r->count++];
         *c = (struct cursor){ .replica = replica };
         memcpy(c->service, of, sizeof(of));
-        for (size_t f = 0; f < LOGS_FILES; f++)
+        for (size_t f = 0; f < LOGS_FILES_MAX; f++)
             c->fds[f] = -1;
     }
     (void)closedir(dir);
@@ -163,7 +163,7 @@ static bool follow_rotation(struct logs_reader *r, struct cursor *c)
 {
     char name[LOGS_FILE_NAME_MAX];
     struct stat ours, theirs;
-    int *last = &c->fds[LOGS_FILES - 1];
+    int *last = &c->fds[LOGS_FILES_MAX - 1];
     if (logs_file_name(name, c->service, c->replica, 0) < 0)
         return false;
     auto_fd int fd = openat(r->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -198,7 +198,7 @@ static int fill(struct logs_reader *r, struct cursor *c, struct err *e)
             c->offset += n;
             return 1;
         }
-        if (c->at_file + 1 < LOGS_FILES) {
+        if (c->at_file + 1 < LOGS_FILES_MAX) {
             c->at_file++;
             c->offset = 0;
         } else if (!follow_rotation(r, c)) {

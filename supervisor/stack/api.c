@@ -54,8 +54,8 @@ static const char *shown_health(const struct replica *r)
 static void put_replica(struct json_writer *w, const struct replica *r)
 {
     char ip[INET_ADDRSTRLEN] = "";
-    if (r->service->network_count) {
-        struct in_addr in = { .s_addr = htonl(r->addresses[0]) };
+    if (replica_address(r)) {
+        struct in_addr in = { .s_addr = htonl(replica_address(r)) };
         (void)inet_ntop(AF_INET, &in, ip, sizeof(ip));
     }
     json_begin_object(w, NULL);

@@ -214,9 +214,9 @@ static uint32_t upstream_of(struct draft *d, size_t service, uint16_t port)
     u->endpoints = arena_alloc(&d->arena, (s->count + 1) * sizeof(*u->endpoints));
     for (size_t i = 0; i < s->count; i++) {
         const struct replica *r = &s->replicas[i];
-        if (replica_is_serving(r) && r->service->network_count)
+        if (replica_is_serving(r) && replica_address(r))
             u->endpoints[u->endpoint_count++] =
-                (struct proxy_endpoint){ r->addresses[0], port, (uint16_t)r->number,
+                (struct proxy_endpoint){ replica_address(r), port, (uint16_t)r->number,
                                          r->generation };
     }
     u->why = u->endpoint_count ? "" : why_empty(d, service);

@@ -278,9 +278,12 @@ static void attach_held_logs(struct project *p)
             stream >= LOGS_STREAM_COUNT_)
             continue;
         int fd = take_fd(&p->held[i].fd);
-        if (logs_attach(p->logs, p->held[i].name + at, number, (enum logs_stream)stream, fd, &e) <
-            0)
+        const char *name = p->held[i].name + at;
+        const struct stack_service *s = stack_find_service(p->stack, name);
+        if (logs_attach(p->logs, name, number, (enum logs_stream)stream, fd, &e) < 0)
             log_err(LOG_WARN, NULL, "log.lost", &e);
+        else if (s)
+            logs_limit(p->logs, name, number, s->logging.max_bytes, s->logging.max_files);
     }
 }
 

@@ -1,6 +1,5 @@
 #include "supervisor/stack/prepare.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +13,11 @@
 #include "specs/compile.h"
 #include "supervisor/ctl/paths.h"
 #include "supervisor/stack/cgroups.h"
+#include "supervisor/stack/etc.h"
+#include "supervisor/stack/given.h"
 #include "supervisor/stack/host_view.h"
 #include "supervisor/stack/idrange.h"
+#include "supervisor/stack/replica.h"
 
 enum {
     FILE_BYTES_MAX = 1024 * 1024
@@ -66,81 +68,6 @@ int prepare_stack(struct project *p, bool is_resumed, struct err *e)
     return 0;
 }
 
-static bool on_network(const struct stack_service *s, size_t network,
-                       const struct strings **aliases, size_t *index)
-{
-    for (size_t i = 0; i < s->network_count; i++) {
-        if (s->networks[i].network == network) {
-            *aliases = &s->networks[i].aliases;
-            *index = i;
-            return true;
-        }
-    }
-    return false;
-}
-
-static void add_host_line(struct buf *to, uint32_t address, const struct replica *r,
-                          const struct strings *aliases)
-{
-    struct in_addr in = { .s_addr = htonl(address) };
-    char text[INET_ADDRSTRLEN];
-    (void)inet_ntop(AF_INET, &in, text, sizeof(text));
-    (void)buf_printf(to, "%s\t%s %s-%u %s", text, r->service->name, r->service->name, r->number,
-                     r->id);
-    for (size_t i = 0; i < aliases->count; i++)
-        (void)buf_printf(to, " %s", aliases->items[i]);
-    (void)buf_add_char(to, '\n');
-}
-
-/* Names of everything that shares a network with R. The replicas of a service start at a different
- * one for each reader, since most programs take the first address only. */
-static void write_hosts(const struct replica *r, struct buf *to)
-{
-    struct project *p = r->project;
-    (void)buf_add_str(to, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
-    if (r->service->network_count)
-        (void)buf_printf(to, "%s\t%s\n", inet_ntoa((struct in_addr){ htonl(r->addresses[0]) }),
-                         r->service->hostname ? r->service->hostname : r->id);
-    if (net_stack_host_addr(p->net))
-        (void)buf_printf(to, "%s\thost.docker.internal host.svc.internal\n",
-                         inet_ntoa((struct in_addr){ htonl(net_stack_host_addr(p->net)) }));
-    for (size_t n = 0; n < r->service->network_count; n++) {
-        for (size_t s = 0; s < p->stack->service_count; s++) {
-            const struct strings *aliases;
-            size_t index;
-            if (!on_network(&p->stack->services[s], r->service->networks[n].network, &aliases,
-                            &index))
-                continue;
-            size_t count = p->services[s].count;
-            for (size_t i = 0; i < count; i++) {
-                struct replica *peer = &p->services[s].replicas[(i + r->number - 1) % count];
-                add_host_line(to, peer->addresses[index], peer, aliases);
-            }
-        }
-    }
-}
-
-static int write_etc(const struct replica *r, int dir_fd, struct err *e)
-{
-    auto_buf struct buf text;
-    buf_init(&text, FILE_BYTES_MAX);
-    write_hosts(r, &text);
-    if (text.overflow)
-        return err_internal(e, "the hosts file is larger than %d bytes", FILE_BYTES_MAX);
-    if (fd_write_file(dir_fd, "hosts", text.data, text.len, 0644, false, e) < 0)
-        return -1;
-    buf_reset(&text);
-    (void)buf_printf(&text, "%s\n", r->service->hostname ? r->service->hostname : r->id);
-    if (fd_write_file(dir_fd, "hostname", text.data, text.len, 0644, false, e) < 0)
-        return -1;
-    buf_reset(&text);
-    auto_fd int resolv = open("/etc/resolv.conf", O_RDONLY | O_CLOEXEC);
-    if (resolv >= 0 && fd_read_all(resolv, &text) < 0)
-        buf_reset(&text); /* a host without names: the container gets none either */
-    return fd_write_file(dir_fd, "resolv.conf", text.data ? text.data : "", text.len, 0644, false,
-                         e);
-}
-
 static int open_root(const struct replica *r)
 {
     const char *path = r->service->rootfs.kind == STACK_ROOTFS_HOST ? "/" : r->service->rootfs.path;
@@ -188,6 +115,20 @@ static int make_layer(struct replica *r, char **upper, char **work, struct err *
     return 0;
 }
 
+/* The other service's container must be there: what it leaves behind has no network. */
+static int find_netns(const struct replica *r, char path[64], struct err *e)
+{
+    const struct replica *owner = replica_network(r);
+    if (owner == r)
+        return 0;
+    if (!owner || !owner->pid) {
+        const char *name = r->project->stack->services[r->service->network_service].name;
+        return err_conflict(e, "service \"%s\", whose network it shares, is not running", name);
+    }
+    (void)snprintf(path, 64, "/proc/%d/ns/net", (int)owner->pid);
+    return 0;
+}
+
 static int write_config(struct replica *r, int dir_fd, struct err *e)
 {
     struct project *p = r->project;
@@ -201,6 +142,11 @@ static int write_config(struct replica *r, int dir_fd, struct err *e)
     auto_free char *hostname = str_printf("%s/c/%s/hostname", p->run_dir, r->id);
     auto_free char *resolv = str_printf("%s/c/%s/resolv.conf", p->run_dir, r->id);
     auto_free char *cgroup = str_printf("/svc/%s/%s", p->stack->name, r->id);
+    auto_free char *bundle = str_printf("%s/c/%s", p->run_dir, r->id);
+    auto_given struct given given = { 0 };
+    char netns[64] = "";
+    if (given_make(r, dir_fd, bundle, &given, e) < 0 || find_netns(r, netns, e) < 0)
+        return -1;
     struct compile_facts facts = {
         .container_id = r->id,
         .replica = r->number,
@@ -220,6 +166,9 @@ static int write_config(struct replica *r, int dir_fd, struct err *e)
         .resolv_path = resolv,
         .can_limit_swap = cgroups_limit_swap(),
         .volume_paths = (const char *const *)p->volume_paths,
+        .grant_paths = (const char *const *)given.paths,
+        .devices = given.devices,
+        .netns_path = netns,
     };
     auto_buf struct buf text;
     buf_init(&text, FILE_BYTES_MAX);
@@ -246,7 +195,7 @@ int prepare_replica(struct replica *r, struct err *e)
         if (idrange_take(p->id_fd, owner, &r->id_base, e) < 0)
             return -1;
     }
-    if (own_new_volumes(r, e) < 0 || write_etc(r, dir_fd, e) < 0)
+    if (own_new_volumes(r, e) < 0 || etc_write(r, dir_fd, e) < 0)
         return -1;
     return write_config(r, dir_fd, e);
 }

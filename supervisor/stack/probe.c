@@ -66,7 +66,8 @@ static int send_probe(struct replica *r, struct err *e)
     if (p->prober.channel < 0)
         return err_conflict(e, "the prober is not running");
     r->probe_id = ++p->next_probe_id;
-    if (probe_request_make(&request, &r->service->healthcheck, r->addresses[0], r->probe_id, e) < 0)
+    if (probe_request_make(&request, &r->service->healthcheck, replica_address(r), r->probe_id, e) <
+        0)
         return -1;
     return prober_send(p->prober.channel, &request, e);
 }

@@ -107,15 +107,22 @@ static int open_log_pipe(struct replica *r, enum logs_stream stream, int *write_
         fd_close(&ends[0]);
         return -1;
     }
-    return logs_attach(p->logs, r->service->name, r->number, stream, ends[0], e);
+    if (logs_attach(p->logs, r->service->name, r->number, stream, ends[0], e) < 0)
+        return -1;
+    logs_limit(p->logs, r->service->name, r->number, r->service->logging.max_bytes,
+               r->service->logging.max_files);
+    return 0;
 }
 
 static int begin_create(struct replica *r, struct err *e)
 {
     auto_fd int out = -1;
     auto_fd int err_fd = -1;
-    if (prepare_replica(r, e) < 0 || open_log_pipe(r, LOGS_STDOUT, &out, e) < 0 ||
-        open_log_pipe(r, LOGS_STDERR, &err_fd, e) < 0)
+    if (prepare_replica(r, e) < 0)
+        return -1;
+    if (r->service->logging.is_off)
+        return runtime_call(r, RUNTIME_CREATE, -1, -1, on_created, e);
+    if (open_log_pipe(r, LOGS_STDOUT, &out, e) < 0 || open_log_pipe(r, LOGS_STDERR, &err_fd, e) < 0)
         return -1;
     return runtime_call(r, RUNTIME_CREATE, out, err_fd, on_created, e);
 }
@@ -150,6 +157,10 @@ static void on_created(void *self, const struct child_end *end)
 static int attach_network(struct replica *r, struct err *e)
 {
     struct project *p = r->project;
+    /* The network is there already. */
+    if (r->service->network_mode == STACK_NETWORK_HOST ||
+        r->service->network_mode == STACK_NETWORK_SERVICE)
+        return 0;
     struct net_endpoint endpoints[NET_ENDPOINTS_MAX] = { 0 };
     size_t count = r->service->network_count;
     bool has_gateway = false;
@@ -192,6 +203,17 @@ static void on_started(void *self, const struct child_end *end)
     start_failure(r, EVENT_START_FAILED, &e);
 }
 
+/* Those in R's network are still in that of its container before, which leads nowhere. */
+static void restart_sharers(struct replica *r)
+{
+    EACH_REPLICA(r->project, other)
+    {
+        if (other != r && life_is_alive(other->state) && other->goal == GOAL_RUN &&
+            replica_network(other) == r)
+            replica_want_restart(other);
+    }
+}
+
 static void act_begin_health(struct replica *r, const char *cause)
 {
     struct timespec now;
@@ -200,6 +222,7 @@ static void act_begin_health(struct replica *r, const char *cause)
     r->started_unix_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
     emit(r, "service.started", cause, -1);
     probe_begin(r);
+    restart_sharers(r);
 }
 
 static void act_admit(struct replica *r, const char *cause)
@@ -548,6 +571,22 @@ void replica_on_exit(struct replica *r, int status)
     else
         r->why[0] = '\0';
     replica_event(r, EVENT_EXITED, "exit");
+}
+
+const struct replica *replica_network(const struct replica *r)
+{
+    if (r->service->network_mode != STACK_NETWORK_SERVICE)
+        return r;
+    const struct service_state *s = &r->project->services[r->service->network_service];
+    return s->count ? &s->replicas[(r->number - 1) % s->count] : NULL;
+}
+
+uint32_t replica_address(const struct replica *r)
+{
+    const struct replica *net = replica_network(r);
+    if (net && net->service->network_mode == STACK_NETWORK_HOST)
+        return net_stack_host_addr(r->project->net);
+    return net && net->service->network_count ? net->addresses[0] : 0;
 }
 
 bool replica_is_serving(const struct replica *r)

@@ -29,3 +29,8 @@ void replica_on_exit(struct replica *r, int status);
 void replica_resume(struct replica *r, bool is_call_known);
 /* May be given traffic. */
 bool replica_is_serving(const struct replica *r);
+/* Whose network R is in: R itself, or the replica of the service that network_mode names. NULL when
+ * that service has none. */
+const struct replica *replica_network(const struct replica *r);
+/* Where the proxy and the prober reach R, in host order; 0: nowhere. */
+uint32_t replica_address(const struct replica *r);

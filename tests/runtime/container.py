@@ -150,6 +150,10 @@ class Container:
     def delete(self, *options):
         return self.call("delete", *options, self.id)
 
+    def states(self):
+        """The containers that the runtime remembers; it makes its directory for the first."""
+        return os.listdir(self.state_root) if os.path.exists(self.state_root) else []
+
     def cgroup_dirs(self):
         found = []
         for folder, names, _ in os.walk("/sys/fs/cgroup"):

@@ -118,6 +118,52 @@ def test_the_program_is_on_a_readonly_mount(container, armed, wait_for):
     assert not os.statvfs(container.program).f_flag & os.ST_RDONLY
 
 
+def images(container, *argv):
+    """How often the runtime executed itself again, while it did ARGV."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed")
+    log = os.path.join(container.bundle, "strace")
+    done = subprocess.run(["strace", "-f", "-qq", "-o", log, "-e", "trace=execveat", container.program, "--root", container.state_root,
+                           *argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    with open(log) as file:
+        return len(re.findall(r'execveat\(\d+, "",.*AT_EMPTY_PATH\) = 0', file.read()))
+
+
+def pids_of_the_host(container):
+    namespaces = container.config["linux"]["namespaces"]
+    container.config["linux"]["namespaces"] = [entry for entry in namespaces if entry["type"] != "pid"]
+
+
+def mapped(host_id):
+    def change(container):
+        mapping = [{"containerID": 0, "hostID": host_id, "size": 10}]
+        container.with_user_namespace().config["linux"].update(uidMappings=mapping, gidMappings=mapping)
+    return change
+
+
+@pytest.mark.parametrize("change, count", [
+    (lambda c: None, 1), (lambda c: c.with_user_namespace(), 0), (mapped(1), 0), (mapped(0), 1),
+    (lambda c: (c.with_user_namespace(), pids_of_the_host(c)), 1),
+    (lambda c: (c.with_user_namespace(), os.chmod(c.program, 0o775)), 1),
+    (lambda c: (mapped(1234)(c), os.chown(c.program, 1235, 0)), 1),
+], ids=["no user namespace", "user namespace", "of other ids", "with root of the host", "pids of the host", "others may write to it",
+        "with the owner"])
+def test_a_second_image_only_where_the_first_could_be_written_to(new_container, armed, change, count):
+    """It costs every start; a container whose ids may not write to the program does not need it."""
+    container = armed(new_container())
+    change(container)
+    os.chmod(container.bundle, 0o755)
+    if container.config["linux"].get("uidMappings"):
+        base = container.config["linux"]["uidMappings"][0]["hostID"]
+        os.chown(container.rootfs, base, base)
+    container.write()
+    assert images(container, "run", "--bundle", container.bundle, container.id) == count
+    container.shell("sleep 100").created().start()
+    if any(entry["type"] == "pid" for entry in container.config["linux"]["namespaces"]):  # exec asks for the ids alone
+        assert images(container, "exec", container.id, "true") == count
+
+
 def test_where_the_mount_cannot_be_copied_the_program_is_sealed(container, armed):
     """Another mount namespace than the one in which the program was found: a memfd instead."""
     armed(container)

@@ -78,7 +78,7 @@ def survives(container):
     assert done.returncode in (0, 1), done
     assert "internal" not in done.stderr and "Sanitizer" not in done.stderr
     assert done.returncode == 0 or len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert container.cgroup_dirs() == [] and os.listdir(container.state_root) == []
+    assert container.cgroup_dirs() == [] and container.states() == []
     return done
 
 
@@ -202,6 +202,11 @@ def test_a_state_root_that_others_can_change(container, owner, mode):
     os.chown(container.state_root, owner, owner)
     os.chmod(container.state_root, mode)
     assert "can be changed by other users" in container.error()
+    os.mkdir(os.path.join(container.state_root, container.id))
+    for words in (("state", container.id), ("kill", container.id, "KILL"), ("delete", "--force", container.id)):
+        done = container.call(*words)
+        assert done.returncode == 1 and "can be changed by other users" in done.stderr, words
+    os.rmdir(os.path.join(container.state_root, container.id))
     os.chown(container.state_root, 0, 0)
     os.chmod(container.state_root, 0o711)
     assert container.run().returncode == 0
@@ -221,12 +226,13 @@ def test_a_pid_of_somebody_else_is_not_signalled(container):
     container.shell("sleep 100").created().start()
     path = os.path.join(container.state_root, container.id, "state.json")
     with open(path) as file:
-        state = json.load(file)
+        note, text, config = file.read().split("\n", 2)
+    state = json.loads(text)
     with subprocess.Popen(["sleep", "100"]) as bystander:
         real = state["pid"]
         state["pid"] = bystander.pid
         with open(path, "w") as file:
-            json.dump(state, file)
+            file.write("\n".join((note, json.dumps(state), config)))
         assert container.kill("KILL").returncode == 1 and container.exec("true").returncode != 0
         assert bystander.poll() is None
         assert container.status() == "stopped"
@@ -261,7 +267,7 @@ def test_a_console_socket_that_plays_games(either, kind):
     done = either.create("--console-socket", path)
     assert done.returncode in ((0, 1) if kind == "closing" else (1,)), done.stderr
     either.delete("--force")
-    assert either.cgroup_dirs() == [] and os.listdir(either.state_root) == []
+    assert either.cgroup_dirs() == [] and either.states() == []
     if server:
         server.close()
 

@@ -2,7 +2,7 @@
 
 Clients look at the words: podman takes "executable file not found in", "no such file or directory" for 127, "permission denied",
 "operation not permitted" for 126, wherever they stand; containerd and podman look for "container does not exist" and
-"container not running". In a line, BUNDLE, ROOT, ID stand for what changes from run to run."""
+"container not running". In a line, BUNDLE, ROOT, ID stand for what changes from run to run, LINE:COL for a place in config.json."""
 import json
 import os
 import re
@@ -69,19 +69,15 @@ CHANGES = {
     "process: terminal": process(terminal="yes"),
     "process: console size": process(consoleSize={"height": 70000, "width": 1}),
     "process: oomScoreAdj": process(oomScoreAdj=5000),
-    "process: apparmor": process(apparmorProfile="strict"),
-    "process: selinux": process(selinuxLabel="a:b:c"),
     "rlimits: unknown": process(rlimits=[{"type": "RLIMIT_NOFLIE", "soft": 1, "hard": 1}]),
     "rlimits: soft above hard": process(rlimits=[{"type": "RLIMIT_CORE", "soft": 2, "hard": 1}]),
     "rlimits: twice": process(rlimits=[{"type": "RLIMIT_CORE", "soft": 1, "hard": 1}] * 2),
     "rlimits: overflow": process(rlimits=[{"type": "RLIMIT_CORE", "soft": 18446744073709551616, "hard": 1}]),
-    "capabilities: unknown": lambda c: c["process"]["capabilities"].update(bounding=["CAP_NET_ADMN"]),
     "capabilities: effective above permitted": lambda c: c["process"]["capabilities"].update(permitted=[], effective=["CAP_KILL"]),
     "root: missing": lambda c: c.pop("root"),
     "root: no such directory": lambda c: c["root"].update(path="/no/such/root"),
     "root: a file": lambda c: c["root"].update(path="/etc/hostname"),
     "mounts: no destination": mount(type="tmpfs", source="tmpfs"),
-    "mounts: a relative destination": mount(destination="data", type="tmpfs", source="tmpfs"),
     "mounts: no type": mount(destination="/data", source="x"),
     "mounts: an unknown type": mount(destination="/data", type="nonsensefs", source="x"),
     "mounts: no source": mount(destination="/data", type="bind", options=["rbind"]),
@@ -134,7 +130,7 @@ CHANGES = {
 def plain(container, line):
     for value, name in ((container.bundle, "BUNDLE"), (container.state_root, "ROOT"), (container.id, "ID")):
         line = line.replace(value, name)
-    return line
+    return re.sub(r"config\.json:\d+:\d+:", "config.json:LINE:COL:", line)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -142,7 +138,25 @@ def test_the_line_of_a_wrong_configuration(container, change):
     CHANGES[change](container.config)
     line = plain(container, container.error())
     assert line == "svc-runtime: " + LINES[change]
-    assert os.listdir(container.state_root) == [] and container.cgroup_dirs() == []
+    assert container.states() == [] and container.cgroup_dirs() == []
+
+
+def test_what_is_only_warned_of(container):
+    """config.md §Linux Process: a capability that the runtime does not know is a warning."""
+    container.capabilities("CAP_NET_ADMN")
+    done = container.run()
+    assert done.returncode == 0 and re.fullmatch(r'\S+Z warn capabilities\.unknown name="CAP_NET_ADMN"\n', done.stderr), done
+
+
+@pytest.mark.parametrize("change, place", [
+    ("process: a relative directory", '"relative"'), ("process: umask", "512"), ("mounts: no destination", "{"),
+    ("namespaces: twice", '"pid"'), ("version: of the future", '"2.0.0"'), ("masks: of the wrong type", '"/proc/keys"'),
+])
+def test_the_place_is_that_of_the_value(container, change, place):
+    CHANGES[change](container.config)
+    line, column = map(int, re.match(r"svc-runtime: config\.json:(\d+):(\d+): ", container.error()).groups())
+    with open(os.path.join(container.bundle, "config.json")) as file:
+        assert file.read().splitlines()[line - 1][column - 1:].startswith(place)
 
 
 def test_words_for_missing_programs_are_said_of_programs_only():
@@ -173,8 +187,8 @@ def test_the_lines_of_the_command_line(new_container, sleeper, scratch):
         ("run", "--bundle", "/no/such/bundle", "x"): (1, "bundle /no/such/bundle: not found"),
         ("run", "--bundle", scratch, "x"): (1, f"open {scratch}/config.json: not found"),
         ("create", "--bundle", other.bundle, sleeper.id): (1, f'container "{sleeper.id}" already exists'),
-        ("run", "--bundle", other.bundle, "../x"): (1, 'invalid container id "../x" — letters, digits and _+.-, not beginning with '
-                                                       'a dot, at most 127'),
+        ("run", "--bundle", other.bundle, "../x"): (1, 'invalid container id "../x": invalid character `/` in the container ID — '
+                                                       'letters, digits and _+.-, not beginning with a dot, at most 127'),
         ("state", "unknown"): (1, 'container does not exist: "unknown"'),
         ("start", "unknown"): (1, 'container does not exist: "unknown"'),
         ("kill", "unknown", "KILL"): (1, 'container does not exist: "unknown"'),

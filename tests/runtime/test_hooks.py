@@ -66,6 +66,17 @@ def test_a_failing_poststart_hook_destroys_the_container(container):
     assert os.path.exists(after) and container.cgroup_dirs() == []
 
 
+@pytest.mark.parametrize("options", [(), ("--detach",)])
+def test_run_destroys_once_what_a_poststart_hook_refused(container, options):
+    after = os.path.join(container.bundle, "after")
+    add_hook(container, "poststart", "exit 4")
+    add_hook(container, "poststop", f"echo end >> {after}")
+    assert "hooks.poststart" in container.shell("sleep 1000").error(*options)
+    with open(after) as file:
+        assert file.read() == "end\n"
+    assert os.listdir(container.state_root) == [] and container.cgroup_dirs() == []
+
+
 @pytest.mark.parametrize("kind", ["prestart", "createRuntime", "createContainer"])
 def test_poststop_hooks_run_when_a_hook_of_the_creation_failed(either, kind):
     after = os.path.join(either.bundle, "after")

@@ -85,8 +85,15 @@ def test_together_with_a_filter_that_forbids_landlock(either):
     assert done.stdout == "on\n" and "Permission denied" in done.stderr
 
 
+def test_together_with_a_small_limit_of_files(either):
+    """The rules are made of files, more than the program may have."""
+    either.config["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 3, "hard": 64}]
+    done = confine(either, BASE, "echo on; ulimit -n").run()
+    assert done.stdout == "on\n3\n", done.stderr
+
+
 @pytest.mark.parametrize("text, words", [
-    ("r:/no/such/path", "annotation run.svc.landlock: open /no/such/path: no such file or directory"),
+    ("r:/no/such/path", "annotation run.svc.landlock: open /no/such/path: not found"),
     ("r:/data", 'exec: "/bin/sh": permission denied — run.svc.landlock must allow x for it'),
     ("read:/data", 'annotation run.svc.landlock: "read:/data": before the colon stand letters of "rwx", bind or connect'),
 ])

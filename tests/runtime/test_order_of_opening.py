@@ -95,19 +95,24 @@ def test_host_objects_come_first(traceable, wait_for, verb, with_userns):
     clone = first(calls, "clone3")
     parent, child = calls[clone][0], int(calls[clone][3])
     pivot = first(calls, "pivot_root", child)
-    # strace shows the pid as in its own namespace
-    early = [by_string(call, arguments) for pid, call, arguments, _ in calls[:pivot] if pid == child]
+    # The parent makes cgroups while the child builds the root: each has an order of its own.
+    touch = first(calls, "move_mount", child)  # the root goes on its place: from here on the child is at work in it
+    early = [by_string(call, arguments) for pid, call, arguments, _ in calls[:touch] if pid == child]
+    inside = [by_string(call, arguments) for pid, call, arguments, _ in calls[touch:pivot] if pid == child]
     late = [(call, by_string(call, arguments)) for pid, call, arguments, _ in calls[pivot + 1:] if pid == child]
-    host = [(call, by_string(call, arguments)) for pid, call, arguments, _ in calls[clone + 1:] if pid == parent]
+    host = [(call, arguments) for pid, call, arguments, _ in calls[clone + 1:] if pid == parent]
 
-    # The child resolves nothing of the host by its string, but the top of its own mounts.
-    assert {path for path in early if path} <= {"/"}, early
-    # Of host objects the parent opens nothing once there is a child: what it still names is its child's, and its own state.
+    # What the child needs of the host it opens before it touches the root, and after that nothing by its string.
+    assert [path for path in early if path and path not in ("/", "/dev/null") and not path.startswith("/sys/fs/cgroup/")] == []
+    assert "/dev/null" in early and [path for path in inside if path] == []
+    # The parent opens nothing of the host once there is a child, but what is its child's, and its own state; and nothing inside.
     own = re.compile(rf"/proc/(self|{child})/|{re.escape(container.state_root)}|/sys/fs/cgroup|(start\.sock|state\.json|config\.json)|/$")
-    assert [path for _, path in host if path and not own.search(path) and path != container.state_root] == []
+    named = [by_string(call, arguments) for call, arguments in host]
+    assert [path for path in named if path and not own.search(path) and path != container.state_root] == []
+    assert [arguments for _, arguments in host if "RESOLVE_IN_ROOT" in arguments] == []
     # Every source was opened before that.
     opened = [by_string(call, arguments) for pid, call, arguments, _ in calls[:clone] if pid == parent]
-    for source in ("/etc/hostname", container.rootfs + "/bin", container.rootfs, "/dev/null"):
+    for source in ("/etc/hostname", container.rootfs + "/bin", container.rootfs):
         assert source in opened, source
 
     # After pivot_root: the way out of the old root, the working directory, the program.

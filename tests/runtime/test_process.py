@@ -95,6 +95,17 @@ def test_resource_limits(either):
     assert either.shell("ulimit -n; ulimit -H -n; ulimit -c").output().split() == ["64", str(hard), "0"]
 
 
+def test_a_limit_that_cannot_be_raised_is_a_warning(container):
+    """Without CAP_SYS_RESOURCE nobody goes above a hard limit (setrlimit(2))."""
+    container.config["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 300}]
+    container.shell("ulimit -n; ulimit -H -n").write()
+    done = subprocess.run(["setpriv", "--inh-caps=-sys_resource", "--bounding-set=-sys_resource", "prlimit", "--nofile=200:200",
+                           container.program, "--root", container.state_root, "run", "--bundle", container.bundle, container.id],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=30)
+    assert done.stdout.split() == ["100", "200"] and done.returncode == 0, done.stderr
+    assert "rlimit.clamped type=RLIMIT_NOFILE hard=200 wanted=300" in done.stderr
+
+
 def test_oom_score_is_raised(either):
     either.config["process"]["oomScoreAdj"] = 500
     assert either.shell("cat /proc/self/oom_score_adj").output() == "500\n"

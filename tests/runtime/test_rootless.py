@@ -121,6 +121,22 @@ def test_all_verbs(ordinary, wait_for, subordinate):
     assert os.listdir(os.path.join(ordinary.state_root, "svc-runtime")) == []
 
 
+def test_a_program_of_the_users_own_is_sealed(ordinary):
+    """CVE-2019-5736: root in the container is its owner, who may not make a mount of it that is read-only."""
+    ordinary.program = shutil.copy(ordinary.program, ordinary.bundle)
+    os.chown(ordinary.program, UID, UID)
+    ordinary.configure("sleep 1000")
+    ordinary.detached("sealed")
+    assert ordinary.call("exec", "sealed", "true").returncode == 0
+    config = ordinary.configure("true")
+    ordinary.write(config)
+    with open(os.path.join(ordinary.folder, "out"), "wb") as out:
+        done = ordinary.call("create", "waits", stdout=out, stderr=out)
+    assert done.returncode == 0, open(os.path.join(ordinary.folder, "out")).read()
+    pid = json.loads(ordinary.call("state", "waits").stdout)["pid"]
+    assert "memfd:svc-runtime" in os.readlink(f"/proc/{pid}/exe")
+
+
 def test_ids_that_are_not_the_users(ordinary):
     ordinary.allow("nobody:1:1\n")
     ordinary.configure("true", subordinate=True)

@@ -129,7 +129,7 @@ def test_without_an_agent_nothing_starts(either, scratch, wait_for, calls):
     notify(either, scratch + "/nobody.sock", calls)
     either.delete("--force")
     line = either.error()
-    assert "linux.seccomp.listenerPath: connect to" in line and "no such file or directory" in line
+    assert "linux.seccomp.listenerPath: connect to" in line and "not found" in line
 
 
 def test_exec_without_an_agent_fails(either, scratch):

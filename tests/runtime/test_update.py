@@ -22,13 +22,9 @@ def running(new_container):
 
 
 def update(container, *flags, text=None):
-    stdin = {} if text is None else {"input": text, "stdin": None}
     if text is None:
         return container.call("update", *flags, container.id)
-    argv = [container.program, "--root", container.state_root, "update", *flags, container.id]
-    import subprocess
-    del stdin
-    return subprocess.run(argv, input=text, capture_output=True, text=True, check=False, timeout=30)
+    return container.call("update", *flags, container.id, stdin=None, input=text)
 
 
 FLAGS = {
@@ -126,6 +122,33 @@ def test_a_failed_update_leaves_what_was(running):
     assert cgroups.read(container, "memory", "memory.limit_in_bytes", "memory.max") == str(64 * MIB)
     assert sorted(container.cgroup_dirs()) == sorted(before)
     assert container.exec("true").returncode == 0
+
+
+def test_a_failed_update_puts_processes_back_where_they_were(new_container):
+    """Not into the root of the hierarchy, where they would be free of the limits of whoever started them."""
+    version, where = cgroups.home("cpuset")
+    if version != 1:
+        pytest.skip("on cgroup v2 no hierarchy is joined later")
+    container = new_container().shell("sleep 1000")
+    home = f"{where}/svc-runtime-home-{container.id}"
+    os.mkdir(home)
+    try:
+        for file in ("cpuset.cpus", "cpuset.mems"):
+            with open(f"{where}/{file}") as top, open(f"{home}/{file}", "w") as own:
+                own.write(top.read())
+
+        def go_home():
+            with open(f"{home}/cgroup.procs", "w") as file:
+                file.write("0")
+
+        container.created(preexec_fn=go_home).start()
+        done = update(container, "--cpuset-cpus", "7777")
+        assert done.returncode == 1 and "linux.resources.cpu.cpus" in done.stderr
+        with open(f"/proc/{container.state()['pid']}/cgroup") as file:
+            assert f":cpuset:/{os.path.basename(home)}\n" in file.read()
+    finally:
+        container.delete("--force")
+        os.rmdir(home)
 
 
 def test_memory_in_use_is_not_taken_when_asked_to_look_first(running):

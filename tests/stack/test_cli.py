@@ -68,7 +68,7 @@ def test_version(run):
 
 MISTAKES = [
     (["lgos"], 2, 'svc: unknown command "lgos" — did you mean "logs"?'),
-    (["config"], 2, 'svc: unknown command "config" — did you mean "check"?'),
+    (["validate"], 2, 'svc: unknown command "validate" — did you mean "check"?'),
     (["zzzzzz"], 2, 'svc: unknown command "zzzzzz" — `svc help` lists the commands'),
     (["help", "lgos"], 2, 'svc: unknown command "lgos" — did you mean "logs"?'),
     (["--projct", "x", "ps"], 2, 'svc: unknown option "--projct" — did you mean "--project"?'),

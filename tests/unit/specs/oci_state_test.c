@@ -77,6 +77,72 @@ static void what_is_saved_is_loaded(void **state)
     dir_close(&d);
 }
 
+/* Whatever moment a create was killed in, its cgroup can be found. */
+static void the_cgroup_is_noted_before_and_after(void **state)
+{
+    (void)state;
+    static const char noted[] = "/a \"b\"\n\\c";
+    struct dir d;
+    struct arena a = { 0 };
+    struct err e = { 0 };
+    struct oci_state s;
+    const char *path = "";
+    dir_open(&d);
+    assert_int_equal(oci_state_find_note(&a, d.fd, &path, &e), 0);
+    assert_null(path);
+    assert_int_equal(oci_state_note(d.fd, noted, &e), 0);
+    assert_int_equal(oci_state_find_note(&a, d.fd, &path, &e), 0);
+    assert_string_equal(path, noted);
+    assert_int_equal(oci_state_prepare(d.fd, &sample, &e), 0);
+    assert_int_equal(oci_state_find_note(&a, d.fd, &path, &e), 0);
+    assert_string_equal(path, noted);
+    assert_int_equal(oci_state_publish(d.fd, &e), 0);
+    assert_int_equal(oci_state_find_note(&a, d.fd, &path, &e), 0);
+    assert_string_equal(path, noted);
+    assert_int_equal(oci_state_load(&a, d.fd, &s, &e), 0);
+    assert_string_equal(s.id, sample.id);
+    assert_string_equal(s.config, sample.config);
+    assert_int_equal(oci_state_remove(d.fd), 0);
+    assert_int_equal(oci_state_load(&a, d.fd, &s, &e), -1);
+    arena_done(&a);
+    dir_close(&d);
+}
+
+static void a_note_that_was_cut_off_is_none(void **state)
+{
+    (void)state;
+    static const char *const cut[] = { "", "\"", "\"/a", "\"/a\"" };
+    for (size_t i = 0; i < ARRAY_LEN(cut); i++) {
+        struct dir d;
+        struct arena a = { 0 };
+        struct err e = { 0 };
+        const char *path = "";
+        dir_open(&d);
+        assert_int_equal(
+            fd_write_file(d.fd, "state.json.next", cut[i], strlen(cut[i]), 0600, false, &e), 0);
+        assert_int_equal(oci_state_find_note(&a, d.fd, &path, &e), 0);
+        assert_null(path);
+        arena_done(&a);
+        dir_close(&d);
+    }
+}
+
+static void one_that_is_replaced_has_nothing_of_an_update_that_was_killed(void **state)
+{
+    (void)state;
+    struct dir d;
+    struct arena a = { 0 };
+    struct err e = { 0 };
+    struct oci_state s;
+    dir_open(&d);
+    assert_int_equal(fd_write_file(d.fd, "state.json.next", "{\"i", 3, 0600, false, &e), 0);
+    assert_int_equal(oci_state_replace(d.fd, &sample, &e), 0);
+    assert_int_equal(oci_state_load(&a, d.fd, &s, &e), 0);
+    assert_string_equal(s.id, sample.id);
+    arena_done(&a);
+    dir_close(&d);
+}
+
 static void no_state_is_a_conflict(void **state)
 {
     (void)state;
@@ -145,6 +211,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_saved_is_loaded),
+        cmocka_unit_test(the_cgroup_is_noted_before_and_after),
+        cmocka_unit_test(a_note_that_was_cut_off_is_none),
+        cmocka_unit_test(one_that_is_replaced_has_nothing_of_an_update_that_was_killed),
         cmocka_unit_test(no_state_is_a_conflict),
         cmocka_unit_test(a_damaged_state_is_refused),
         cmocka_unit_test(the_public_form_has_what_the_specification_asks_for),

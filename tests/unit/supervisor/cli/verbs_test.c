@@ -88,7 +88,7 @@ static void test_unknown(void **state)
     (void)state;
     check_unknown("lgos", "did you mean \"logs\"?");
     check_unknown("restrat", "did you mean \"restart\"?");
-    check_unknown("config", "did you mean \"check\"?");
+    check_unknown("validate", "did you mean \"check\"?");
     check_unknown("zzzzzz", "`svc help` lists the commands");
 }
 

@@ -62,7 +62,7 @@ static void test_names(void **state)
         assert_string_equal(name, good[i].name);
     }
     static const char *const bad[] = { "svc.log",     "web.log",     "web-.log",
-                                       "-1.log",      "web-1.log.3", "web-1.log.0",
+                                       "-1.log",      "web-1.log.10", "web-1.log.0",
                                        "web-1.log.x", "web-1.logs",  "web-99999999999.log",
                                        "..",          "web-x.log",   "web-1" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -111,6 +111,29 @@ static void test_rotation(void **state)
     logs_file_close(&w->file);
     assert_int_equal(logs_file_open(&w->file, w->dir_fd, "web", 1, &e), 0);
     assert_int_equal(w->file.size_bytes, PIECE);
+}
+
+static void test_limits_of_ones_own(void **state)
+{
+    struct world *w = *state;
+    struct err e;
+    assert_int_equal(logs_file_open(&w->file, w->dir_fd, "web", 1, &e), 0);
+    logs_file_limit(&w->file, 10, 5);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(logs_file_append(&w->file, "12345678\n", 9, &e), 0);
+    assert_int_equal(size_of(w, "web-1.log"), 9);
+    assert_int_equal(size_of(w, "web-1.log.4"), 9);
+    assert_int_equal(size_of(w, "web-1.log.5"), -1);
+    /* Fewer from now on, and those beyond go. */
+    logs_file_limit(&w->file, 10, 1);
+    assert_int_equal(size_of(w, "web-1.log.1"), -1);
+    assert_int_equal(size_of(w, "web-1.log.4"), -1);
+    assert_int_equal(logs_file_append(&w->file, "new\nnew\n", 8, &e), 0);
+    assert_int_equal(size_of(w, "web-1.log"), 8);
+    assert_int_equal(size_of(w, "web-1.log.1"), -1);
+    logs_file_limit(&w->file, 0, 0);
+    assert_int_equal(w->file.max_bytes, LOGS_FILE_BYTES);
+    assert_int_equal(w->file.max_files, LOGS_FILES);
 }
 
 static void test_torn_line_is_cut(void **state)
@@ -162,6 +185,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(test_names),
+        CASE(test_limits_of_ones_own),
         CASE(test_rotation),
         CASE(test_torn_line_is_cut),
         CASE(test_symbolic_link_is_not_followed),

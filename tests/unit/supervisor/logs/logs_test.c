@@ -472,7 +472,7 @@ static void test_tail_over_rotated_files(void **state)
                          "2026-01-01T00:00:04.000000Z stdout+ 4\n" },
         { "web-1.log", "2026-01-01T00:00:05.000000Z stderr 5\n"
                        "2026-01-01T00:00:06.000000Z stderr not finis" },
-        { "web-1.log.3", "2026-01-01T00:00:00.000000Z stdout not ours\n" },
+        { "web-1.log.10", "2026-01-01T00:00:00.000000Z stdout not ours\n" },
     };
     for (size_t i = 0; i < ARRAY_LEN(files); i++)
         assert_int_equal(fd_write_file(w->dir_fd, files[i].name, files[i].text,
