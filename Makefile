@@ -306,7 +306,7 @@ worst: ## the ten longest functions and files
 PACKAGES_BUILD := gcc make libc6-dev musl-tools libyajl-dev libyaml-dev
 PACKAGES_RUN := nftables redis-server gunicorn python3-flask python3-redis
 PACKAGES_TEST := libcmocka-dev libseccomp-dev python3-pytest python3-pytest-xdist clang-14 clang-format-14 clang-tidy-14 \
-                 cppcheck busybox-static iproute2 curl procps strace
+                 cppcheck busybox-static iproute2 curl procps strace python3-yaml python3-jsonschema
 # Clients that drive svc-runtime in tests/clients. Those of the second list run as daemons from the moment that they are
 # installed, and Docker's rewrites the rules of iptables: they are installed on machines that are thrown away (CI=true,
 # as CI systems set it); elsewhere their tests run where they are already.

@@ -65,6 +65,9 @@ struct cgroup_host {
 /* Reads /proc/self/mountinfo. No hierarchy at all is CGROUP_NONE and no error */
 must_check int cgroup_host_detect(struct cgroup_host *out, struct err *e);
 
+/* Whether RES asks for a limit of any kind; device rules are none. Pure. */
+bool cgroup_asks_for_limits(const struct oci_resources *res);
+
 struct cgroup; /* opaque: the directories of one container, their fds */
 
 /* Makes the directories of PATH (a cgroupsPath, absolute or not: both start at the hierarchy's

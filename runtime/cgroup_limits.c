@@ -96,6 +96,28 @@ static bool is_unset(const struct oci_i64 *n, enum unset unset)
     return !n->is_set || (unset == ZERO && n->value == 0) || (unset == MINUS_ONE && n->value == -1);
 }
 
+static const struct oci_i64 *number_of(const struct oci_resources *res, const struct limit *l)
+{
+    return (const struct oci_i64 *)(const void *)((const char *)res + l->offset);
+}
+
+bool cgroup_asks_for_limits(const struct oci_resources *res)
+{
+    const struct oci_i64 *const others[] = { &res->memory.swap, &res->cpu.quota, &res->cpu.period,
+                                             &res->block_io.weight };
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+        if (!is_unset(number_of(res, &limits[i]), limits[i].unset))
+            return true;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (!is_unset(others[i], ZERO))
+            return true;
+    return (res->pids_limit.is_set && res->pids_limit.value > 0) || res->cpu.cpus ||
+           res->cpu.mems || res->block_io.read_bps.count || res->block_io.write_bps.count ||
+           res->block_io.read_iops.count || res->block_io.write_iops.count ||
+           res->block_io.weight_device.count || res->hugepage_limit_count ||
+           res->network.priorities.count || res->rdma_count || res->unified.count;
+}
+
 /* shares 2..262144 → weight 1..10000 with 1024 → 100: 10^((l² + 125 l) / 612 - 7/34), l = log2, as
  * crun (cgroup-utils.c convert_shares_to_weight) and runc (opencontainers/cgroups utils.go
  * ConvertCPUSharesToCgroupV2Value) convert since 2025. By hand: libm is not linked for one number.
@@ -147,8 +169,7 @@ static int plan_numbers(struct cgroup_planner *p)
 {
     for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
         const struct limit *l = &limits[i];
-        const struct oci_i64 *n =
-            (const struct oci_i64 *)(const void *)((const char *)p->res + l->offset);
+        const struct oci_i64 *n = number_of(p->res, l);
         if (is_unset(n, l->unset))
             continue;
         int version = cgroup_plan_version(p, l->controller, l->key);

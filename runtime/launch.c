@@ -176,19 +176,11 @@ static int open_host_objects(struct launch *l, struct err *e)
     return terminal_pair(&l->master_sock, &p->console_fd, e);
 }
 
-static bool asks_for_limits(const struct oci_resources *r)
-{
-    return r->memory.limit.is_set || r->memory.reservation.is_set || r->memory.swap.is_set ||
-           r->cpu.shares.is_set || r->cpu.quota.is_set || r->cpu.period.is_set || r->cpu.cpus ||
-           r->cpu.mems || (r->pids_limit.is_set && r->pids_limit.value > 0) ||
-           r->block_io.weight.is_set || r->hugepage_limit_count || r->unified.count;
-}
-
 /* Where nothing is limited a container can do without a cgroup: that of an ordinary user who may
  * not make one, or who asked for none. */
 static bool can_go_without(const struct launch *l, const struct err *why)
 {
-    if (asks_for_limits(&l->config.resources))
+    if (cgroup_asks_for_limits(&l->config.resources))
         return false;
     return l->is_rootless &&
            (why->errnum == EACCES || why->errnum == EPERM || why->errnum == EROFS);
@@ -206,7 +198,7 @@ static void save_cgroup(struct container *c)
 static int begin_cgroup(struct launch *l, struct err *e)
 {
     struct container *c = l->container;
-    if (l->rt->no_cgroups && asks_for_limits(&l->config.resources))
+    if (l->rt->no_cgroups && cgroup_asks_for_limits(&l->config.resources))
         return err_input(e, "linux.resources: limits need a cgroup, and --cgroup-manager is "
                             "disabled");
     const char *path = l->config.cgroups_path && l->config.cgroups_path[0]

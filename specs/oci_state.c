@@ -92,7 +92,8 @@ int oci_state_note(int dir_fd, const char *cgroup_path, struct err *e)
     json_writer_init(&w, &text, 0);
     json_put_string(&w, NULL, cgroup_path);
     (void)buf_add_char(&text, '\n');
-    return text.overflow ? err_input(e, "linux.cgroupsPath: is too long") : append(dir_fd, &text, e);
+    return text.overflow ? err_input(e, "linux.cgroupsPath: is too long")
+                         : append(dir_fd, &text, e);
 }
 
 int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e)

@@ -158,6 +158,15 @@ static void check_network(struct stack_draft *d, size_t index)
         field_error(&d->ctx, place_of(d, index, "network_mode"),
                     "without a network its healthcheck must be a command");
     field_leave(&d->ctx, mark);
+    mark = enter_service(d, index, "sysctls");
+    bool is_shared =
+        s->network_mode == STACK_NETWORK_HOST || s->network_mode == STACK_NETWORK_SERVICE;
+    for (size_t i = 0; is_shared && i < s->sysctls.count; i++)
+        if (str_starts(s->sysctls.items[i].key, "net."))
+            field_error(&d->ctx, place_of(d, index, "sysctls"),
+                        "%.80s is of the network, which is not the service's own",
+                        s->sysctls.items[i].key);
+    field_leave(&d->ctx, mark);
     mark = enter_service(d, index, "links");
     for (size_t i = 0; i < s->link_count; i++)
         if (!shares_network(s, &d->stack->services[s->links[i].service]))

@@ -322,19 +322,17 @@ static void decode_stack(struct stack_draft *d, const struct json *root)
 /* Reads INPUTS into D, whose stack lives in ARENA; DIR is absolute. NULL when they are no
  * documents. */
 static struct json *draft_load(struct stack_draft *d, struct arena *arena,
-                                     struct stack_problems *problems,
-                                     const struct stack_input *inputs, size_t count,
-                                     const char *dir)
+                               struct stack_problems *problems, const struct stack_input *inputs,
+                               size_t count, const char *dir)
 {
     auto_free char *cwd = getcwd(NULL, 0);
     d->scope.environ = d->options->environ;
     d->stack = arena_alloc(arena, sizeof(*d->stack));
     d->stack->file = arena_strdup(arena, inputs[0].file);
     d->stack->dir = arena_strdup(arena, dir);
-    d->ctx = (struct field_ctx){ .arena = arena,
-                                 .problems = problems,
-                                 .user = d,
-                                 .is_lenient = d->options->is_lenient };
+    d->ctx = (struct field_ctx){
+        .arena = arena, .problems = problems, .user = d, .is_lenient = d->options->is_lenient
+    };
     d->cwd = arena_strdup(arena, cwd ? cwd : "/");
     d->vars = (struct interpolate){ .self = &d->scope, .find = stack_scope_find };
     d->home = stack_scope_value(&d->scope, "HOME");

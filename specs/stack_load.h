@@ -36,8 +36,8 @@ struct stack_load_options {
     const char *dir;              /* --project-directory; NULL: that of the first file */
     const char *const *profiles; /* --profile, NULL-terminated, "*": all; beside COMPOSE_PROFILES */
     char **environ;              /* for interpolation; NULL-terminated */
-    bool is_lenient;      /* what is known and not supported is a warning, and left out */
-    bool wants_variables; /* fill in stack.variables */
+    bool is_lenient;             /* what is known and not supported is a warning, and left out */
+    bool wants_variables;        /* fill in stack.variables */
     /* A copy that stack_write_json made: paths are not looked up on this machine. */
     bool is_saved_copy;
     uint64_t total_memory_bytes; /* of this machine: limits that add up to more are a warning;
@@ -59,8 +59,8 @@ must_check int stack_load_name(const char *const *paths, size_t count,
  * in A. With IS_RAW variables stay as they are written. 0, or -1 as stack_load. */
 must_check int stack_load_tree(const char *const *paths, size_t count,
                                const struct stack_load_options *options, bool is_raw,
-                               struct arena *a, struct json **out,
-                               struct stack_problems *problems, struct err *e);
+                               struct arena *a, struct json **out, struct stack_problems *problems,
+                               struct err *e);
 /* A stack from text in memory (tests, the saved copy of a running stack). DIR is absolute. */
 must_check int stack_load_text(const char *file, const char *dir, const char *text, size_t len,
                                const struct stack_load_options *options, struct stack **out,

@@ -28,9 +28,9 @@ struct cli_args {
     struct cli_texts env;
     struct cli_number index;
     bool lenient;
-    const char *format;
+    const char *format, *output;
     bool list_services, list_networks, list_profiles, list_variables, hash;
-    bool no_interpolate, show_secrets;
+    bool no_interpolate, show_secrets, schema;
 
     const char **words; /* NULL-terminated */
     size_t word_count;
@@ -79,6 +79,8 @@ int cli_verb_start(struct cli *cli, struct err *e);
 int cli_verb_restart(struct cli *cli, struct err *e);
 int cli_verb_check(struct cli *cli, struct err *e);
 int cli_verb_config(struct cli *cli, struct err *e);
+int cli_verb_import(struct cli *cli, struct err *e);
+int cli_verb_spec(struct cli *cli, struct err *e);
 int cli_verb_version(struct cli *cli, struct err *e);
 int cli_verb_help(struct cli *cli, struct err *e);
 int cli_verb_completion(struct cli *cli, struct err *e);

@@ -54,7 +54,7 @@ static void add_options(struct buf *out, const char *title, const struct cli_opt
 }
 
 /* What the first page, of 24 lines, only names. */
-static const char *const asides[] = { "version", "completion" };
+static const char *const asides[] = { "import", "spec", "version", "completion" };
 
 static bool is_aside(const char *name)
 {

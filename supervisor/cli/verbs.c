@@ -67,6 +67,13 @@ static const struct cli_option config_rows[] = {
     { "quiet", 'q', CLI_FLAG, AT(quiet), NULL, "print nothing but problems", 0, false },
     LENIENT_ROW,
 };
+static const struct cli_option import_rows[] = {
+    { "output", 'o', CLI_TEXT, AT(output), "FILE",
+      "where it is written (stack.json beside FILE); - is stdout", 0, false },
+};
+static const struct cli_option spec_rows[] = {
+    { "schema", 0, CLI_FLAG, AT(schema), NULL, "a JSON Schema, for editors", 0, false },
+};
 static const struct cli_option down_rows[] = {
     { "volumes", 'v', CLI_FLAG, AT(volumes), NULL, "delete the stack's volumes too", 0, false },
     { "timeout", 't', CLI_NUMBER, AT(timeout_s), "SECONDS",
@@ -144,6 +151,13 @@ const struct cli_verb cli_verbs[] = {
       ROWS(check_rows), 0, 1, false, "The exit code is 2 when there are mistakes.\n" },
     { "config", "[SERVICE…]", "print what a stack file means: merged, variables put in",
       cli_verb_config, ROWS(config_rows), 0, WORDS_MAX, false, CONFIG_NOTE },
+    { "import", "[FILE]", "make a stack file of a Compose file, with notes", cli_verb_import,
+      ROWS(import_rows), 0, 1, false,
+      "Variables stay variables. A file that is there already is not written over.\n" },
+    { "spec", "", "print every key of the stack file and what it means", cli_verb_spec,
+      ROWS(spec_rows), 0, 0, false,
+      "In a key * is a name of your choice, [] each item of a list. Our own keys may be written\n"
+      "with x- in front, all other keys with x- are yours.\n" },
     { "version", "", "print the version", cli_verb_version, NO_ROWS, 0, 0, false, NULL },
     { "completion", "[bash]", "print a completion script for the shell", cli_verb_completion,
       NO_ROWS, 0, 1, false, "For bash: source <(svc completion)\n" },

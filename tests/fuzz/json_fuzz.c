@@ -27,7 +27,6 @@ static struct stack *load(const char *text, size_t len)
     struct stack_load_options options = { .environ = environment, .is_saved_copy = true };
     struct stack_problems problems = { 0 };
     struct stack *s = NULL;
-    struct err e = { 0 };
     int rc = stack_load_text("fuzz", "/srv", text, len, &options, &s, &problems);
     if ((rc < 0) != (problems.error_count > 0) || (rc == 0) != (s != NULL))
         abort();

@@ -166,9 +166,12 @@ def test_without_a_user_namespace_it_is_refused(ordinary):
     assert done.returncode == 1 and "user namespace" in done.stderr and len(done.stderr.splitlines()) == 1
 
 
-def test_limits_need_a_cgroup_that_may_be_made(ordinary):
+@pytest.mark.parametrize("limits", [{"memory": {"limit": 64 << 20}}, {"cpu": {"idle": 1}}, {"rdma": {"x0": {"hcaHandles": 1}}},
+                                    {"blockIO": {"throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 1024}]}}],
+                         ids=lambda limits: next(iter(limits)))
+def test_limits_need_a_cgroup_that_may_be_made(ordinary, limits):
     config = ordinary.configure("true")
-    config["linux"]["resources"] = {"memory": {"limit": 64 << 20}}
+    config["linux"]["resources"] = limits
     ordinary.write(config)
     done = ordinary.call("run", "limited")
     assert done.returncode == 1 and "cgroup" in done.stderr and len(done.stderr.splitlines()) == 1

@@ -50,7 +50,8 @@ def test_output_means_the_same(run, path):
 
 
 def test_some_files_load(run):
-    assert sum(run("config", "-q", "--lenient", "-f", path).returncode == 0 for path in FILES) >= 8
+    loaded = [path for path in FILES if run("config", "-q", "--lenient", "-f", path).returncode == 0]
+    assert {f"{EXAMPLES}/hello/stack.json", f"{EXAMPLES}/notes/stack.json"} < set(loaded)
 
 
 def test_odd_values_survive(run, scratch):
@@ -152,14 +153,14 @@ def test_errors_are_those_of_check(run, scratch):
 
 
 def test_lenient_leaves_out_what_is_not_supported(run, scratch):
-    write(scratch, "stack.json", stack(blkio_config={"weight": 300}))
+    write(scratch, "stack.json", stack(gpus="all"))
     strict = run("check")
     assert strict.returncode == 2
     for verb in ("check", "config"):
         done = run(verb, "--lenient")
         assert done.returncode == 0
-        assert "warning: services.web.blkio_config: left out: " in done.stderr
-    assert "blkio" not in run("config", "--lenient").stdout
+        assert "warning: services.web.gpus: left out: " in done.stderr
+    assert "gpus" not in run("config", "--lenient").stdout
     write(scratch, "stack.json", stack(comand="x"))
     assert run("check", "--lenient").returncode == 2, "a mistake stays one"
 

@@ -2,9 +2,11 @@
 import contextlib
 import json
 import os
+import signal
 import stat
 
 import pytest
+from stacks import free_port, request
 from waiting import wait_for
 
 IDLE = {"rootfs": "host", "command": ["sleep", "1000"], "stop_signal": "SIGKILL"}
@@ -83,6 +85,20 @@ def test_a_secret_file_is_read_anew(make_stack, scratch):
     stack.call("restart", "web", check=False)
     why = wait_for(lambda: stack.replica("web")["why"], 10, "a reason")
     assert 'secret "password"' in why and path in why
+
+
+def test_a_secret_outlives_the_engine(make_stack):
+    """A variable is not there any more when a new engine makes the container again."""
+    stack = make_stack({"services": {"web": {**IDLE, "secrets": ["token"]}}, "secrets": {"token": {"environment": "TOKEN_OF_TEST"}}},
+                       env={"TOKEN_OF_TEST": "abc"})
+    stack.up()
+    old = stack.process("engine")
+    os.kill(old, signal.SIGKILL)
+    wait_for(lambda: stack.process("engine") not in (None, old), 10, "a new engine")
+    before = stack.wait_state("web", "running")["pid"]
+    stack.call("restart", "web")
+    wait_for(lambda: stack.replica("web")["pid"] not in (0, before), 10, "a new container")
+    assert inside(stack, "web", "cat", "/run/secrets/token").stdout == "abc"
 
 
 # --- names ---
@@ -181,6 +197,16 @@ def test_the_network_of_the_machine(make_stack):
     assert os.stat(f"/proc/{pid}/ns/net").st_ino == os.stat("/proc/self/ns/net").st_ino
     with open("/etc/hosts") as hosts:
         assert inside(stack, "web", "cat", "/etc/hosts").stdout.startswith(hosts.read())
+
+
+def test_a_probe_and_the_proxy_reach_the_machines_network(make_stack):
+    port, front = free_port(), free_port()
+    stack = make_stack({"services": {
+        "web": {"rootfs": "host", "command": f"python3 -m http.server {port} --directory /tmp", "stop_signal": "SIGKILL",
+                "network_mode": "host", "healthcheck": {"http": f"{port}/", "interval": "300ms", "retries": 30}}},
+        "proxy": {"listen": f"127.0.0.1:{front}", "routes": {"/": f"web:{port}"}}})
+    stack.up("--wait")
+    assert request(front, "GET", "/")[0] == 200
 
 
 def test_the_network_of_another_service(make_stack):

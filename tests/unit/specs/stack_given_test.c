@@ -30,8 +30,7 @@ static struct stack *load(const char *text, char **environ, bool is_saved_copy)
     struct stack_load_options options = { .environ = environ, .is_saved_copy = is_saved_copy };
     struct stack_problems problems = { 0 };
     struct stack *stack = NULL;
-    int rc =
-        stack_load_text("stack.json", "/srv", text, strlen(text), &options, &stack, &problems);
+    int rc = stack_load_text("stack.json", "/srv", text, strlen(text), &options, &stack, &problems);
     for (size_t i = 0; i < problems.count; i++) {
         char line[ERR_LINE_MAX];
         stack_problem_line(&problems.items[i], line, sizeof(line));

@@ -61,10 +61,10 @@ static void test_names(void **state)
         assert_int_equal(logs_file_name(name, service, replica, age), 0);
         assert_string_equal(name, good[i].name);
     }
-    static const char *const bad[] = { "svc.log",     "web.log",     "web-.log",
+    static const char *const bad[] = { "svc.log",     "web.log",      "web-.log",
                                        "-1.log",      "web-1.log.10", "web-1.log.0",
-                                       "web-1.log.x", "web-1.logs",  "web-99999999999.log",
-                                       "..",          "web-x.log",   "web-1" };
+                                       "web-1.log.x", "web-1.logs",   "web-99999999999.log",
+                                       "..",          "web-x.log",    "web-1" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         char service[NAME_LIMIT];
         uint32_t replica;
