@@ -10,8 +10,8 @@
 
 /* What ID of the container is on the host; false when it is not mapped. Pure. */
 bool idmap_to_host(const struct oci_idmaps *maps, uint32_t id, uint32_t *out);
-/* A new user namespace without any mappings gets one: its root is UID and GID, the caller's, as crun
- * has it. One with only half of them stays as it is. */
+/* A new user namespace without any mappings gets one: its root is UID and GID, the caller's, as
+ * crun has it. One with only half of them stays as it is. */
 void idmap_fill(struct arena *a, struct oci_config *c, uid_t uid, gid_t gid);
 /* The value of crun's option "idmap=uids=FIRST-HOST-SIZE#…;gids=…", where a "@" before a triplet
  * says that HOST is an id of the container, whose mappings UIDS and GIDS are. Names DEST in errors.

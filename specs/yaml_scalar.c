@@ -122,7 +122,7 @@ static bool is_base_60(const char *p)
 
 static bool resolve_number(const char *text, struct yaml_scalar *out)
 {
-    char plain[YAML_NUMBER_MAX + 1];
+    char plain[YAML_NUMBER_MAX + 1] = "";
     size_t len = 0;
     const char *sign = *text == '-' ? "-" : "";
     text += *text == '-' || *text == '+';
