@@ -113,10 +113,11 @@ $(BUILD)/tests/fuzz/$(1)_replay: $(BUILD)/tests/fuzz/replay.o $(BUILD)/tests/fuz
 endef
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_rules,$(t))))
 
-# The commit that `svc-runtime --version` tells, where git knows it: built again when it changes.
-COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
-$(BUILD)/runtime/main.o: CPPFLAGS += $(if $(COMMIT),-DSVC_COMMIT='"$(COMMIT)"')
-$(BUILD)/runtime/main.o: $(BUILD)/commit
+# The commit that `svc-runtime --version` tells, where this is a checkout: built again when it changes.
+COMMIT := $(if $(wildcard .git),$(shell git rev-parse --short=12 HEAD 2>/dev/null))
+MAIN_OBJECTS := $(BUILD)/runtime/main.o $(BUILD)/musl/runtime/main.o
+$(MAIN_OBJECTS): CPPFLAGS += $(if $(COMMIT),-DSVC_COMMIT='"$(COMMIT)"')
+$(MAIN_OBJECTS): $(BUILD)/commit
 .PHONY: always
 $(BUILD)/commit: always
 	@mkdir -p $(@D); echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@

@@ -193,11 +193,10 @@ static int has_processes(const struct cgroup_dir *dir, bool *out, struct err *e)
     return 0;
 }
 
-/* runtime-spec config-linux.md §Control groups: a cgroup that is frozen, or not empty, is refused.
- * One that we made is neither. */
+/* runtime-spec config-linux.md §Control groups: a cgroup that is not empty is refused. One that we
+ * made is. */
 static int check_found(const struct cgroup_dir *dir, const char *path, struct err *e)
 {
-    char text[16];
     bool is_used;
     if (has_processes(dir, &is_used, e) < 0)
         return -1;
@@ -206,13 +205,26 @@ static int check_found(const struct cgroup_dir *dir, const char *path, struct er
         err_hint(e, "is it another container's? linux.cgroupsPath must be this one's alone");
         return -1;
     }
-    const char *file = dir->hierarchy.version == 2 ? "cgroup.freeze" : "freezer.state";
-    bool can_freeze =
-        dir->hierarchy.version == 2 || (dir->hierarchy.controllers & CGROUP_BIT(CGROUP_FREEZER));
-    if (can_freeze && cgroup_read_file(dir->fd, file, text, sizeof(text)) == 0 &&
-        (text[0] == '1' || text[0] == 'F'))
-        return err_conflict(e, "cgroup %s%s is frozen", dir->hierarchy.mountpoint, path);
     return 0;
+}
+
+/* A frozen one is refused too, ibid., and one that a cgroup above keeps frozen, of which the kernel
+ * says the same: a process cloned into it would never run. */
+static int check_thawed(const struct cgroup_dir *dir, const char *path, struct err *e)
+{
+    char text[128];
+    bool is_frozen = false;
+    if (dir->hierarchy.version == 2)
+        is_frozen = cgroup_read_file(dir->fd, "cgroup.events", text, sizeof(text)) == 0 &&
+                    cgroup_find_u64(text, "frozen") != 0;
+    else if (dir->hierarchy.controllers & CGROUP_BIT(CGROUP_FREEZER))
+        is_frozen = cgroup_read_file(dir->fd, "freezer.state", text, sizeof(text)) == 0 &&
+                    text[0] == 'F'; /* FROZEN, FREEZING */
+    if (!is_frozen)
+        return 0;
+    (void)err_conflict(e, "cgroup %s%s is frozen", dir->hierarchy.mountpoint, path);
+    err_hint(e, "by itself or by a cgroup above it, perhaps a paused container's: thaw that");
+    return -1;
 }
 
 static int dir_make(struct cgroup_dir *dir, const char *path, uint32_t wanted, struct err *e)
@@ -229,6 +241,11 @@ static int dir_make(struct cgroup_dir *dir, const char *path, uint32_t wanted, s
     }
     if (!is_new && check_found(dir, path, e) < 0) {
         fd_close(&dir->fd); /* somebody else's: not for us to remove */
+        return -1;
+    }
+    if (check_thawed(dir, path, e) < 0) {
+        if (!is_new)
+            fd_close(&dir->fd);
         return -1;
     }
     return dir->hierarchy.version == 2 ? cgroup_v2_settle(dir->fd, path, e) : 0;
@@ -361,7 +378,7 @@ int cgroup_finish(struct cgroup *cg, const struct cgroup_host *host,
     if (result == 0)
         result = write_devices(cg, res, e);
     if (result == 0)
-        cgroup_writes_log_note(&cg->writes);
+        cgroup_log_note(cg->writes.note);
     cgroup_writes_done(&cg->writes);
     return result;
 }

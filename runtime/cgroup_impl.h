@@ -36,6 +36,7 @@ struct cgroup_write {
     const char *other_value;
     bool keeps_quota; /* cpu.max: VALUE is the period, the quota in force stays */
     bool is_optional; /* a kernel without the file has nothing to limit */
+    const char *note; /* what to log then; NULL */
 };
 struct cgroup_writes {
     struct arena arena;
@@ -60,8 +61,8 @@ must_check int cgroup_limits_plan(const struct oci_resources *res,
                                   const struct cgroup_present *present, struct cgroup_writes *out,
                                   struct err *e);
 void cgroup_writes_done(struct cgroup_writes *w);
-/* Says what has no effect, as a warning. */
-void cgroup_writes_log_note(const struct cgroup_writes *w);
+/* Says what has no effect, as a warning; NULL: nothing. */
+void cgroup_log_note(const char *note);
 uint32_t cgroup_writes_controllers(const struct cgroup_writes *w);
 uint64_t cgroup_weight_of_shares(uint64_t shares);
 

@@ -175,6 +175,18 @@ static int plan_rdma(struct cgroup_planner *p)
     return 0;
 }
 
+/* The core's other files are no limits: they move processes of the host, kill and freeze, or give
+ * parts of the container away. */
+static int check_core_file(const char *name, const char *key, struct err *e)
+{
+    static const char *const limits[] = { "cgroup.max.depth", "cgroup.max.descendants" };
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++)
+        if (str_eq(name, limits[i]))
+            return 0;
+    return err_input(e, "%s: is no limit; of the files cgroup.* only %s and %s are", key, limits[0],
+                     limits[1]);
+}
+
 /* Which controller KEY, "memory.high", belongs to; no bit for the core's own, "cgroup.max.depth".
  */
 static int unified_controller(struct cgroup_planner *p, const char *name, const char *key,
@@ -193,7 +205,7 @@ static int unified_controller(struct cgroup_planner *p, const char *name, const 
         word[len] = '\0';
         *out = cgroup_controllers_parse(word, 2);
         if (str_eq(word, "cgroup"))
-            return 0;
+            return check_core_file(name, key, p->e);
     }
     if (!*out)
         return err_host(p->e, "%s: the requested cgroup controller `%.*s` is not available", key,

@@ -33,9 +33,9 @@ struct limit {
 
 #define AT(member) offsetof(struct oci_resources, member)
 
-/* Limits that are one number. As code follow: swap, pids, cpu.max, cpusets; memory.kernel and
- * kernelTCP are ignored (config-linux.md: NOT RECOMMENDED; runc ignores them, Linux 5.16 took the
- * first one out). */
+/* Limits that are one number. As code follow: swap, pids, cpu.max, cpusets; memory.kernel is
+ * ignored (config-linux.md: NOT RECOMMENDED; runc ignores it, Linux 5.16 took it out), kernelTCP
+ * where there is no file for it. */
 static const struct limit limits[] = {
     { CGROUP_RES("memory.limit"), AT(memory.limit), CGROUP_MEMORY, "memory.limit_in_bytes", PLAIN,
       "memory.max", MINUS_ONE_IS_MAX, ZERO },
@@ -104,7 +104,7 @@ static const struct oci_i64 *number_of(const struct oci_resources *res, const st
 bool cgroup_asks_for_limits(const struct oci_resources *res)
 {
     const struct oci_i64 *const others[] = { &res->memory.swap, &res->cpu.quota, &res->cpu.period,
-                                             &res->block_io.weight };
+                                             &res->block_io.weight, &res->memory.kernel_tcp };
     for (size_t i = 0; i < ARRAY_LEN(limits); i++)
         if (!is_unset(number_of(res, &limits[i]), limits[i].unset))
             return true;
@@ -234,16 +234,27 @@ static int plan_memory_flags(struct cgroup_planner *p)
 {
     static const char oom_key[] = CGROUP_RES("memory.disableOOMKiller");
     static const char tree_key[] = CGROUP_RES("memory.useHierarchy");
+    static const char tcp_key[] = CGROUP_RES("memory.kernelTCP");
+    static const char kernel_note[] =
+        CGROUP_RES("memory.kernel and kernelTCP have no effect: kernel memory counts within "
+                   "memory.limit");
     if (p->res->memory.disable_oom_killer) {
         int version = cgroup_plan_version(p, CGROUP_MEMORY, oom_key);
         if (version != 1)
             return version < 0 ? -1 : cgroup_plan_refuse(p, oom_key, 2);
         cgroup_plan_push(p, oom_key, CGROUP_BIT(CGROUP_MEMORY), "memory.oom_control", "1");
     }
-    if (p->res->memory.kernel.value > 0 || p->res->memory.kernel_tcp.value > 0)
-        p->out->note =
-            CGROUP_RES("memory.kernel and kernelTCP have no effect: kernel memory counts within "
-                       "memory.limit");
+    if (p->res->memory.kernel.value > 0)
+        p->out->note = kernel_note;
+    if (!is_unset(&p->res->memory.kernel_tcp, ZERO) && p->versions[CGROUP_MEMORY] == 1) {
+        struct cgroup_write *w = cgroup_plan_push(
+            p, tcp_key, CGROUP_BIT(CGROUP_MEMORY), "memory.kmem.tcp.limit_in_bytes",
+            convert(&p->out->arena, PLAIN, p->res->memory.kernel_tcp.value));
+        w->is_optional = true;
+        w->note = kernel_note;
+    } else if (p->res->memory.kernel_tcp.value > 0) {
+        p->out->note = kernel_note;
+    }
     if (p->res->memory.swappiness.value > 100 || p->res->memory.swappiness.value < -1)
         return err_input(p->e, CGROUP_RES("memory.swappiness: %lld is not between 0 and 100"),
                          (long long)p->res->memory.swappiness.value);
@@ -352,12 +363,12 @@ int cgroup_limits_plan(const struct oci_resources *res,
     return 0;
 }
 
-void cgroup_writes_log_note(const struct cgroup_writes *w)
+void cgroup_log_note(const char *note)
 {
-    char note[256];
-    if (w->note)
+    char quoted[256];
+    if (note)
         log_event(LOG_WARN, NULL, "cgroup.ignored", "note=%s",
-                  log_quote(note, sizeof(note), w->note));
+                  log_quote(quoted, sizeof(quoted), note));
 }
 
 void cgroup_writes_done(struct cgroup_writes *w)

@@ -180,7 +180,7 @@ int cgroup_update(struct cgroup *cg, const struct oci_resources *res, bool *has_
     if (result < 0)
         leave(cg, first, &former);
     else
-        cgroup_writes_log_note(&writes);
+        cgroup_log_note(writes.note);
     *has_new_dirs = result == 0 && cg->count > first;
     former_close(&former);
     cgroup_writes_done(&writes);

@@ -222,8 +222,10 @@ static int write_one(const struct cgroup *cg, const struct cgroup_write *w, stru
             j->count++;
         return 0;
     }
-    if (errno == ENOENT && w->is_optional)
+    if (errno == ENOENT && w->is_optional) {
+        cgroup_log_note(w->note);
         return 0;
+    }
     *is_left = !is_last_pass && (errno == EINVAL || errno == EBUSY);
     return *is_left ? 0 : limit_failed(cg, dir, w, file, errno, e);
 }

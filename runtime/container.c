@@ -14,8 +14,9 @@
 #include "runtime/idmap.h"
 
 static const char *const status_names[CONTAINER_STATUS_COUNT_] = {
-    [CONTAINER_CREATING] = "creating", [CONTAINER_CREATED] = "created",
-    [CONTAINER_RUNNING] = "running",   [CONTAINER_PAUSED] = "paused",
+    [CONTAINER_CREATED] = "created",
+    [CONTAINER_RUNNING] = "running",
+    [CONTAINER_PAUSED] = "paused",
     [CONTAINER_STOPPED] = "stopped",
 };
 
@@ -176,15 +177,14 @@ enum container_status container_status(const struct container *c)
 {
     if (!container_is_alive(c))
         return CONTAINER_STOPPED;
-    if (faccessat(c->dir_fd, CONTAINER_START_SOCKET, F_OK, 0) == 0)
-        return CONTAINER_CREATED;
     auto_(cgroup_free) struct cgroup *cg = NULL;
     struct err ignored;
     bool is_frozen = false;
     if (c->state.cgroup[0] && cgroup_from_string(c->state.cgroup, &cg, &ignored) == 0 &&
         cgroup_is_frozen(cg, &is_frozen, &ignored) == 0 && is_frozen)
         return CONTAINER_PAUSED;
-    return CONTAINER_RUNNING;
+    bool is_waiting = faccessat(c->dir_fd, CONTAINER_START_SOCKET, F_OK, 0) == 0;
+    return is_waiting ? CONTAINER_CREATED : CONTAINER_RUNNING;
 }
 
 const char *container_status_name(enum container_status s)

@@ -22,7 +22,6 @@ struct runtime {
 };
 
 enum container_status {
-    CONTAINER_CREATING,
     CONTAINER_CREATED,
     CONTAINER_RUNNING,
     CONTAINER_PAUSED,
@@ -54,6 +53,7 @@ must_check int container_load_config(struct container *c, struct oci_config *out
 must_check int container_remove(const struct runtime *rt, struct container *c, struct err *e);
 void container_done(struct container *c);
 
+/* Paused is told before created: `resume` gives back what it was. */
 enum container_status container_status(const struct container *c);
 const char *container_status_name(enum container_status s);
 /* The first process is the one that was made, and no zombie. */

@@ -34,8 +34,7 @@ static int delete_one(void *options, const char *id, struct err *e)
         result = lifecycle_delete(rt, &c, e);
     } else if (force && c.dir_fd >= 0) {
         /* Without a state: a create that was killed. What it left is removed. */
-        bool is_unreadable = e->kind != ERR_CONFLICT;
-        result = lifecycle_clean(rt, &c, is_unreadable, e);
+        result = lifecycle_clean(rt, &c, e);
     } else if (force && e->kind == ERR_CONFLICT) {
         result = 0; /* not there */
     }

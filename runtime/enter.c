@@ -116,8 +116,7 @@ static void child(void *enter)
     }
     if (e.kind == ERR_NONE)
         (void)err_sys(&e, errno, "prepare the process");
-    sync_send_failure(n->sync_fd, &e);
-    _exit(1);
+    payload_end(&n->payload, n->sync_fd, &e);
 }
 
 /* ---- parent ---- */
@@ -232,7 +231,8 @@ static int deliver_listener(const struct enter *n, int sync_fd, int owned_listen
 static int wait_for_exec(const struct enter *n, int sync_fd, pid_t pid, struct err *e)
 {
     int listener = -1, result;
-    while ((result = sync_expect_exec(sync_fd, &listener, e)) > 0)
+    auto_fd int words = -1;
+    while ((result = sync_expect_exec(sync_fd, &listener, &words, e)) > 0)
         if (deliver_listener(n, sync_fd, take_fd(&listener), pid, e) < 0)
             return -1;
     return result;

@@ -23,7 +23,7 @@ struct exec_options {
     const char *process, *cwd, *user, *pid_file, *console_socket;
     const char *apparmor, *process_label, *cgroup, *pidfd_socket;
     struct options_list env, caps, additional_gids;
-    bool detach, tty, no_new_privs, ignore_paused;
+    bool detach, tty, no_new_privs, no_subreaper, ignore_paused;
     unsigned preserve_fds;
     unsigned listen_fds; /* of the environment; preserve_fds includes them */
 };
@@ -45,6 +45,7 @@ static const struct options_row rows[] = {
       "also in a paused container: it runs once that is resumed" },
     { 0, "no-new-privs", OPTIONS_FLAG, offsetof(struct exec_options, no_new_privs),
       "set no_new_privs" },
+    { 0, "no-subreaper", OPTIONS_FLAG, offsetof(struct exec_options, no_subreaper), NULL },
     { 0, "pid-file", OPTIONS_STRING, offsetof(struct exec_options, pid_file),
       "file that gets the pid" },
     { 0, "pidfd-socket", OPTIONS_STRING, offsetof(struct exec_options, pidfd_socket),
@@ -174,10 +175,30 @@ static int process_from_words(const struct container *c, const struct exec_optio
     return o->additional_gids.count ? add_groups(a, &o->additional_gids, &p->user, e) : 0;
 }
 
+/* runc and crun pass over these beside --process: the process has other rights than asked for. */
+static const char *option_of_words(const struct exec_options *o)
+{
+    const struct {
+        bool is_given;
+        const char *name;
+    } options[] = {
+        { o->env.count > 0, "--env" }, { o->caps.count > 0, "--cap" },
+        { o->user != NULL, "--user" }, { o->additional_gids.count > 0, "--additional-gids" },
+        { o->cwd != NULL, "--cwd" },   { o->no_new_privs, "--no-new-privs" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(options); i++)
+        if (options[i].is_given)
+            return options[i].name;
+    return NULL;
+}
+
 static int process_from_file(const struct exec_options *o, size_t count, struct arena *a,
                              struct oci_process *p, struct err *e)
 {
     struct json *doc;
+    const char *option = option_of_words(o);
+    if (option)
+        return err_input(e, "exec: %s was given besides --process, whose file says it", option);
     if (count > 0)
         return err_input(e, "exec: a program was given besides --process");
     const struct oci_process labels = *p;
@@ -235,7 +256,9 @@ static int exec_in(const struct runtime *rt, struct container *c, const struct e
 {
     struct oci_config config = { 0 };
     enum container_status status = container_status(c);
-    if (status != CONTAINER_RUNNING && !(o->ignore_paused && status == CONTAINER_PAUSED))
+    /* One that waits to be started will do: its mounts are in place, and its first process is as
+     * closed to those inside as one that executes (init.c). */
+    if (status == CONTAINER_STOPPED || (status == CONTAINER_PAUSED && !o->ignore_paused))
         return err_conflict(e, "container \"%s\" is %s, not running", c->id,
                             container_status_name(status));
     fd_close(&c->dir_fd); /* not even for a moment in the process that enters */

@@ -26,6 +26,7 @@ _Noreturn static void become(const struct oci_hook *hook, const char *folder, in
 {
     const char *bare[] = { hook->path, NULL };
     sig_unblock_all();
+    (void)setpgid(0, 0); /* whom it starts ends with it at the timeout */
     if (folder)
         (void)!chdir(folder); /* where hooks of other runtimes begin; none needs it */
     if (dup2(input_fd, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
@@ -84,7 +85,7 @@ static int reap(pid_t pid, bool is_late, int feed_fd, const struct oci_hook *hoo
 {
     int status, errnum;
     if (is_late)
-        (void)kill(pid, SIGKILL);
+        (void)kill(-pid, SIGKILL);
     while (waitpid(pid, &status, 0) < 0)
         if (errno != EINTR)
             return err_sys(e, errno, "wait for hook %s", hook->path);
@@ -113,6 +114,8 @@ static int run_one(const struct oci_hook *hook, const char *name, const struct h
     if (pid == 0)
         become(hook, state->folder, theirs);
     fd_close(&theirs);
+    if (pid > 0)
+        (void)setpgid(pid, pid); /* whoever of us is first: there must be one to kill */
     auto_fd int pidfd = pid < 0 ? -1 : (int)syscall(SYS_pidfd_open, pid, 0U);
     if (pid < 0 || pidfd < 0) {
         int errnum = errno;

@@ -283,8 +283,7 @@ _Noreturn void init_main(struct init_plan *p)
         p->sync_fd = wait_for_start(start.items[0]);
     }
     p->payload.notify_fd = p->sync_fd;
-    if (run_hooks(p, OCI_HOOK_START_CONTAINER, "startContainer", &e) < 0 ||
-        payload_exec(&p->payload, &e) < 0)
-        sync_send_failure(p->sync_fd, &e);
-    _exit(127);
+    if (run_hooks(p, OCI_HOOK_START_CONTAINER, "startContainer", &e) == 0)
+        (void)payload_exec(&p->payload, &e);
+    payload_end(&p->payload, p->sync_fd, &e);
 }

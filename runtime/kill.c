@@ -26,7 +26,7 @@ static const struct options_row rows[] = {
 
 static int parse_signal(const char *text, int *out, struct err *e)
 {
-    int signo = signal_number(text);
+    int signo = str_eq(text, "0") ? 0 : signal_number(text); /* 0: does it live? (man 2 kill) */
     if (signo < 0)
         return err_input(e, "unknown signal \"%s\"", text);
     *out = signo;
@@ -68,8 +68,8 @@ static int kill_one(void *options, const char *id, struct err *e)
     struct container c = { .dir_fd = -1 };
     int result = container_open(o->rt, id, &c, e);
     if (result == 0)
-        result =
-            o->all && c.state.cgroup[0] ? send_all(&c, o->signo, e) : send_one(&c, o->signo, e);
+        result = o->all && o->signo && c.state.cgroup[0] ? send_all(&c, o->signo, e)
+                                                         : send_one(&c, o->signo, e);
     container_done(&c);
     return result;
 }

@@ -150,6 +150,7 @@ static int make_plan(struct launch *l, struct err *e)
         payload_plan_init(c, &c->process, l->options->preserve_fds, l->options->listen_fds,
                           &p->payload, e) < 0)
         return -1;
+    p->payload.makes_cwd = true;
     seccomp_plan_warn(&p->payload.seccomp);
     /* Set last, by the child: mount points are made on it before. */
     p->root_is_readonly = p->mounts.root->attr_set & MOUNT_ATTR_RDONLY;
@@ -215,6 +216,9 @@ static int begin_cgroup(struct launch *l, struct err *e)
                                 : cgroup_begin(&l->plan.cgroups, path, limits, &c->cgroup, e);
     if (result < 0)
         return can_go_without(l, e) ? 0 : -1;
+    bool is_whole = l->is_rootless;
+    if ((is_whole || cgroup_v2_fd(c->cgroup) >= 0) && oci_state_claim(c->dir_fd, e) < 0)
+        return -1; /* else it is claimed when there is something to be put into */
     if (!l->is_rootless && cgroup_delegate(c->cgroup, &l->plan.cgroups, &l->config, e) < 0)
         return -1;
     l->plan.cgroup_path = cgroup_path(c->cgroup);
@@ -228,7 +232,8 @@ static int finish_cgroup(struct launch *l, struct err *e)
     struct container *c = l->container;
     if (!c->cgroup || c->state.cgroup[0])
         return 0; /* none, or made before the clone */
-    if (cgroup_finish(c->cgroup, &l->plan.cgroups, &l->config.resources, e) < 0)
+    if (cgroup_finish(c->cgroup, &l->plan.cgroups, &l->config.resources, e) < 0 ||
+        (cgroup_v2_fd(c->cgroup) < 0 && oci_state_claim(c->dir_fd, e) < 0))
         return -1;
     save_cgroup(c);
     return 0;

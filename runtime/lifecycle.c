@@ -79,7 +79,8 @@ static int deliver_listener(struct container *c, int started_fd, int owned_liste
 static int wait_for_program(struct container *c, int started_fd, struct err *e)
 {
     int listener = -1, result;
-    while ((result = sync_expect_exec(started_fd, &listener, e)) > 0)
+    auto_fd int words = -1;
+    while ((result = sync_expect_exec(started_fd, &listener, &words, e)) > 0)
         if (deliver_listener(c, started_fd, take_fd(&listener), e) < 0)
             return -1;
     if (result < 0)
@@ -144,23 +145,29 @@ static int remove_cgroups(const struct container *c, struct err *e)
     return container_open_cgroup(c, &cg, e) < 0 ? -1 : lifecycle_remove_cgroup(cg, e);
 }
 
-static int find_noted_cgroup(struct container *c, struct cgroup **out, struct err *e)
+static int find_noted_cgroup(struct container *c, struct cgroup **out, bool *is_ours, struct err *e)
 {
     struct cgroup_host host;
     const char *path;
-    if (oci_state_find_note(&c->arena, c->dir_fd, &path, e) < 0)
+    if (oci_state_find_note(&c->arena, c->dir_fd, &path, is_ours, e) < 0)
         return -1;
     if (!path)
         return 0;
     return cgroup_host_detect(&host, e) < 0 ? -1 : cgroup_find(&host, path, out, e);
 }
 
-int lifecycle_clean(const struct runtime *rt, struct container *c, bool kills, struct err *e)
+/* A process that was cloned into a frozen cgroup has not run yet: it does not end with its parent.
+ * In a cgroup that was not found to be ours before the create was killed, others may live. */
+int lifecycle_clean(const struct runtime *rt, struct container *c, struct err *e)
 {
     auto_(cgroup_free) struct cgroup *cg = NULL;
-    if (find_noted_cgroup(c, &cg, e) < 0 ||
-        (cg && kills && cgroup_signal_all(cg, SIGKILL, e) < 0) ||
-        (cg && cgroup_remove(cg, CGROUP_REMOVE_TIMEOUT_MS, e) < 0))
+    bool is_ours = false;
+    int result = find_noted_cgroup(c, &cg, &is_ours, e);
+    if (cg && is_ours)
+        result = lifecycle_remove_cgroup(cg, e);
+    else if (cg && cgroup_remove(cg, 0, e) < 0 && e->kind != ERR_CONFLICT)
+        result = -1;
+    if (result < 0)
         return err_wrap(e, "delete container \"%s\"", c->id);
     return container_remove(rt, c, e);
 }

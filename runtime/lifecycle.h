@@ -12,9 +12,8 @@ must_check int lifecycle_start(const struct runtime *rt, struct container *c, st
 must_check int lifecycle_wait_started(struct container *c, int started_fd, struct err *e);
 /* Kills what is left of it, removes its cgroups, runs poststop hooks, removes its directory. */
 must_check int lifecycle_delete(const struct runtime *rt, struct container *c, struct err *e);
-/* Removes one without a readable state.json: a create that was killed. Its processes ended with it;
- * KILLS ends them nevertheless. */
-must_check int lifecycle_clean(const struct runtime *rt, struct container *c, bool kills,
-                               struct err *e);
+/* Removes one without a readable state.json: a create that was killed. Kills who is in its cgroup;
+ * a cgroup that it had not made sure to be its own stays when somebody is in it. */
+must_check int lifecycle_clean(const struct runtime *rt, struct container *c, struct err *e);
 /* Removes CG; only if there is somebody in it, kills them first. */
 must_check int lifecycle_remove_cgroup(const struct cgroup *cg, struct err *e);

@@ -23,6 +23,7 @@
 
 #define ROOT_NAME    "/svc-runtime"
 #define ROOT_DEFAULT "/run" ROOT_NAME
+#define LOG_FLAGS    (O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC)
 
 struct globals {
     const char *root, *log, *log_format, *log_level, *cgroup_manager, *criu, *rootless;
@@ -65,7 +66,7 @@ static const struct verb {
     { "kill", verb_kill, "ID [SIGNAL]", "send a signal", 1, false },
     { "list", verb_list, "", "list the containers", 1, false },
     { "pause", verb_pause, "ID", "freeze all processes of a container", 1, false },
-    { "ps", verb_ps, "ID", "list the processes of a container", 1, false },
+    { "ps", verb_ps, "ID [PS-OPTION…]", "list the processes of a container", 1, false },
     { "restore", verb_restore, "ID", "not supported", 1, false },
     { "resume", verb_resume, "ID", "thaw a paused container", 1, false },
     { "run", verb_run, "ID", "create, start, wait, delete", 1, true },
@@ -134,7 +135,7 @@ static const struct verb *find_verb(const char *name, struct err *e)
 /* One line for the client; LEVEL as logrus names it. Errors of ours are never worth failing for. */
 static void write_log(const struct runtime *rt, const char *level, const char *msg)
 {
-    auto_fd int fd = open(rt->log_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    auto_fd int fd = open(rt->log_path, LOG_FLAGS, 0644);
     if (fd < 0)
         return;
     char when[40];
@@ -180,6 +181,17 @@ static void report(const struct runtime *rt, const struct err *e)
     (void)dprintf(STDERR_FILENO, "svc-runtime: %s\n", text);
     if (rt->log_path)
         write_log(rt, "error", text);
+}
+
+/* A client that reads errors from the log must not miss one: before anything is done. */
+static int check_log(struct runtime *rt, struct err *e)
+{
+    auto_fd int fd = rt->log_path ? open(rt->log_path, LOG_FLAGS, 0644) : -1;
+    if (!rt->log_path || fd >= 0)
+        return 0;
+    (void)err_sys(e, errno, "--log: open %s", rt->log_path);
+    rt->log_path = NULL;
+    return -1;
 }
 
 /* Lives as long as the program. */
@@ -231,7 +243,8 @@ static void secure_fds(bool keeps_others)
     fd_close(&fd);
 }
 
-/* A program that is not there, or cannot be executed, as every shell tells it. */
+/* A program that is not there, or cannot be executed, as every shell tells it, and `svc exec`; runc
+ * has 255. Engines look at the words (README.md). */
 static int failure_code(const struct verb *verb, const struct err *e)
 {
     if (verb->run == verb_exec && e->kind == ERR_INPUT && e->errnum == ENOENT)
@@ -270,7 +283,7 @@ int main(int argc, char **argv)
     memcpy(whole_argv, argv, (size_t)argc * sizeof(*argv)); /* parsing moves words */
     int words =
         options_parse(rows, ARRAY_LEN(rows), OPTIONS_FIRST_STOPS, argc - 1, argv + 1, &g, &e);
-    if (words < 0 || check_globals(&g, &rt, &e) < 0) {
+    if (words < 0 || check_globals(&g, &rt, &e) < 0 || check_log(&rt, &e) < 0) {
         report(&rt, &e);
         return EXIT_FAILURE;
     }

@@ -20,8 +20,9 @@ enum option_kind {
     OPTION_COPY_SYMLINK,
     OPTION_SOURCE_NOFOLLOW,
     OPTION_TARGET_NOFOLLOW,
-    OPTION_SUPER,   /* of the file system, not of the mount: a bind has no say in it */
-    OPTION_NOTHING, /* known, and the default, or without a switch in fsconfig(2) */
+    OPTION_SUPER,     /* of the file system, not of the mount; `clears`: back to the default */
+    OPTION_NO_SWITCH, /* the same, and fsconfig(2) cannot pass it on */
+    OPTION_NOTHING,   /* the default, or the default's name */
 };
 
 struct option {
@@ -35,7 +36,7 @@ struct option {
  * modes are a field of two bits, not flags: setting one clears the field. "iversion" and "silent"
  * were flags of mount(2) that no file system takes from fsconfig(2). */
 static const struct option options[] = {
-    { "async", OPTION_SUPER, 0, false },
+    { "async", OPTION_SUPER, 0, true },
     { "atime", OPTION_ATTR, MOUNT_ATTR_NOATIME, true },
     { "bind", OPTION_BIND, 0, false },
     { "copy-symlink", OPTION_COPY_SYMLINK, 0, false },
@@ -46,7 +47,7 @@ static const struct option options[] = {
     { "dirsync", OPTION_SUPER, 0, false },
     { "exec", OPTION_ATTR, MOUNT_ATTR_NOEXEC, true },
     { "idmap", OPTION_IDMAP, 0, false },
-    { "iversion", OPTION_NOTHING, 0, false },
+    { "iversion", OPTION_NO_SWITCH, 0, false },
     { "lazytime", OPTION_SUPER, 0, false },
     { "loud", OPTION_NOTHING, 0, false },
     { "mand", OPTION_SUPER, 0, false },
@@ -55,8 +56,8 @@ static const struct option options[] = {
     { "nodiratime", OPTION_ATTR, MOUNT_ATTR_NODIRATIME, false },
     { "noexec", OPTION_ATTR, MOUNT_ATTR_NOEXEC, false },
     { "noiversion", OPTION_NOTHING, 0, false },
-    { "nolazytime", OPTION_SUPER, 0, false },
-    { "nomand", OPTION_SUPER, 0, false },
+    { "nolazytime", OPTION_SUPER, 0, true },
+    { "nomand", OPTION_SUPER, 0, true },
     { "norelatime", OPTION_NOTHING, 0, false },
     { "nostrictatime", OPTION_ATTR, MOUNT_ATTR_STRICTATIME, true },
     { "nosuid", OPTION_ATTR, MOUNT_ATTR_NOSUID, false },
@@ -154,8 +155,14 @@ static void apply(struct mounts_item *m, const struct option *o)
     case OPTION_SOURCE_NOFOLLOW: m->source_nofollow = true; break;
     case OPTION_TARGET_NOFOLLOW: m->target_nofollow = true; break;
     case OPTION_SUPER:
+    case OPTION_NO_SWITCH:
     case OPTION_NOTHING: break;
     }
+}
+
+static const struct option *find_option(const char *name)
+{
+    return bsearch(name, options, ARRAY_LEN(options), sizeof(*options), by_name);
 }
 
 void mount_options_parse(struct arena *a, struct mounts_item *m)
@@ -166,8 +173,7 @@ void mount_options_parse(struct arena *a, struct mounts_item *m)
     m->super = arena_alloc(a, (names->count + 1) * sizeof(*m->super));
     for (size_t i = 0; i < names->count; i++) {
         const char *name = names->items[i];
-        const struct option *o =
-            bsearch(name, options, ARRAY_LEN(options), sizeof(*options), by_name);
+        const struct option *o = find_option(name);
         if (o)
             apply(m, o);
         else if (str_starts(name, "idmap="))
@@ -178,6 +184,14 @@ void mount_options_parse(struct arena *a, struct mounts_item *m)
             m->super[super_count++] = name;
     }
     m->wants_idmap = m->wants_idmap || m->idmap_text;
+}
+
+bool mount_options_needs_fs(const char *name)
+{
+    const struct option *o = find_option(name);
+    if (!o)
+        return !str_starts(name, "idmap=");
+    return o->kind == OPTION_NO_SWITCH || (o->kind == OPTION_SUPER && !o->clears);
 }
 
 const char *mount_options_name(size_t index)

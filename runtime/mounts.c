@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "runtime/base/fd.h"
+#include "runtime/base/log.h"
 #include "runtime/base/str.h"
 #include "runtime/idmap.h"
 #include "runtime/lsm.h"
@@ -158,6 +159,19 @@ static bool gets_things_below(const struct oci_config *c, size_t index)
     return false;
 }
 
+/* The kernel, and with it other runtimes, passes over them. */
+static void warn_of_options(const struct mounts_item *m)
+{
+    char destination[256], option[256];
+    for (size_t i = 0; i < m->spec->options.count; i++)
+        if (mount_options_needs_fs(m->spec->options.items[i]))
+            log_event(LOG_WARN, NULL, "mount.option_ignored",
+                      "destination=%s option=%s reason=\"a bind cannot change the file system that "
+                      "it shows\"",
+                      log_quote(destination, sizeof(destination), m->spec->destination),
+                      log_quote(option, sizeof(option), m->spec->options.items[i]));
+}
+
 static int plan_item(struct arena *a, const struct oci_config *c, size_t index,
                      struct mounts_item *m, struct err *e)
 {
@@ -174,6 +188,8 @@ static int plan_item(struct arena *a, const struct oci_config *c, size_t index,
         m->is_bind = false;
         return 0;
     }
+    if (m->is_bind)
+        warn_of_options(m);
     if (plan_shown(c, m, a, e) < 0 || plan_idmap(a, c, m, e) < 0)
         return -1;
     plan_devpts(c, m);
@@ -238,8 +254,12 @@ int mounts_plan_init(struct arena *a, const struct oci_config *c, struct mounts_
                      struct err *e)
 {
     struct lsm_host host = { 0 };
-    if (c->mount_label && c->mount_label[0])
+    if (c->mount_label && c->mount_label[0]) {
         lsm_host_read(&host);
+        if (!host.has_selinux)
+            log_event(LOG_WARN, NULL, "mount.label_ignored",
+                      "reason=\"linux.mountLabel: SELinux is not at work on this machine\"");
+    }
     out->items = arena_alloc(a, (c->mount_count + 1) * sizeof(*out->items));
     for (size_t i = 0; i < c->mount_count; i++) {
         struct mounts_item *m = &out->items[out->count++];

@@ -22,6 +22,7 @@
 #include "runtime/idmap.h"
 #include "runtime/pid1.h"
 #include "runtime/seccomp_notify.h"
+#include "runtime/sync.h"
 #include "runtime/terminal.h"
 #include "runtime/user.h"
 
@@ -157,11 +158,11 @@ void payload_new_keyring(void)
 /* ---- finding ---- */
 
 /* CVE-2024-21626: a working directory that a leaked fd led out of the root has no path. */
-static int enter_cwd(const char *cwd, struct err *e)
+static int enter_cwd(const char *cwd, bool is_made, struct err *e)
 {
     char where[PATH_LIMIT];
     int result = chdir(cwd);
-    if (result < 0 && errno == ENOENT) {
+    if (result < 0 && errno == ENOENT && is_made) {
         (void)mkdir(cwd, 0755); /* as other runtimes do; what it could not make, chdir tells */
         result = chdir(cwd);
     }
@@ -226,7 +227,7 @@ int payload_find(struct payload *p, struct err *e)
 {
     find_home(p);
     const char *name = p->process->args.items[0];
-    if (enter_cwd(p->process->cwd, e) < 0)
+    if (enter_cwd(p->process->cwd, p->makes_cwd, e) < 0)
         return -1;
     if (strchr(name, '/')) {
         if (try_program(p, "", 0, name) == 0)
@@ -358,6 +359,9 @@ int payload_exec(struct payload *p, struct err *e)
     if (p->terminal_fd >= 0 && terminal_become(p->terminal_fd, p->process->user.uid, e) < 0)
         return -1;
     if (p->is_init_wanted) {
+        /* Before there is a program that could look (pid1_confine does it again). */
+        if (prctl(PR_SET_DUMPABLE, 0) < 0)
+            return err_sys(e, errno, "hide the init of the container");
         pid_t child = fork();
         if (child < 0)
             return err_sys(e, errno, "fork the program");
@@ -368,6 +372,8 @@ int payload_exec(struct payload *p, struct err *e)
         }
         lead_group(p->terminal_fd >= 0);
     }
+    if (p->seccomp.program.count && !(p->last_words = sync_offer_last_words(p->notify_fd, e)))
+        return -1;
     auto_fd int ruleset = -1;
     /* Its paths are opened with the rights, and as many files, as we still have. */
     if (become_like(p, e) < 0 || landlock_open(p->landlock, &ruleset, e) < 0 || limit(p, e) < 0 ||
@@ -386,7 +392,19 @@ int payload_exec(struct payload *p, struct err *e)
     (void)exec_failed(p->path, errnum, e);
     if (errnum == EACCES && p->landlock)
         err_hint(e, "run.svc.landlock must allow x for it, its interpreter and its libraries");
+    else if (p->last_words && errnum != EACCES && errnum != ENOENT)
+        err_hint(e, "the seccomp filter may not allow execve");
     if (errnum == ENOENT)
         err_hint(e, "it is there: is the interpreter that it names?");
     return -1;
+}
+
+_Noreturn void payload_end(struct payload *p, int sync_fd, const struct err *why)
+{
+    if (p->last_words)
+        *p->last_words = *why;
+    else
+        sync_send_failure(sync_fd, why);
+    (void)syscall(SYS_exit_group, 127); /* _exit would try for ever */
+    __builtin_trap();
 }

@@ -34,10 +34,12 @@ struct payload {
     unsigned preserve_fds; /* 3 … 3+N-1 stay open */
     bool has_userns;
     bool is_init_wanted; /* pid 1 is ours, the program its child */
+    bool makes_cwd;      /* a container's first process: a directory that is missing is made */
     bool keeps_groups;   /* those of who called us (podman run --group-add keep-groups) */
     int terminal_fd;     /* slave; -1: none */
     int notify_fd;       /* to the runtime process that waits for the program (seccomp_notify.h) */
-    int parent_fd;       /* hangs up when the parent dies, and so does the program; -1: it stays */
+    struct err *last_words; /* for payload_end, when there is a filter (sync.h); else NULL */
+    int parent_fd; /* hangs up when the parent dies, and so does the program; -1: it stays */
     char home[PATH_LIMIT]; /* "HOME=/root" when process.env has none, else "" */
     char path[PATH_LIMIT]; /* the program, found by payload_find */
     char listen_fds[32];   /* "LISTEN_FDS=2", then there is a LISTEN_PID=1 too; or "" */
@@ -62,5 +64,8 @@ void payload_new_keyring(void);
 /* Child, inside the root: enters the working directory, finds the program. ERR_INPUT with the words
  * that clients classify by: "executable file not found in $PATH", "no such file or directory". */
 must_check int payload_find(struct payload *p, struct err *e);
-/* Returns only on failure. */
+/* Returns only on failure, and then payload_end is all that may be called: a filter may deny the
+ * rest. */
 int payload_exec(struct payload *p, struct err *e);
+/* Child: tells WHY, by SYNC_FD or by last words, and ends, whatever the filter says. */
+_Noreturn void payload_end(struct payload *p, int sync_fd, const struct err *why);

@@ -1,11 +1,13 @@
 #include "runtime/sync.h"
 
 #include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 static const char *const names[] = {
     [SYNC_MAPPED] = "mapped",       [SYNC_ENTERED] = "entered",   [SYNC_PREPARED] = "prepared",
     [SYNC_READY] = "ready",         [SYNC_RECORDED] = "recorded", [SYNC_LISTENER] = "listener",
-    [SYNC_DELIVERED] = "delivered", [SYNC_FAILED] = "failed",
+    [SYNC_DELIVERED] = "delivered", [SYNC_FAILED] = "failed",     [SYNC_LAST_WORDS] = "last words",
 };
 
 /* 0: end of file. A peer that ended before it read all that we sent resets us, and what it had sent
@@ -78,13 +80,41 @@ int sync_expect(int sock, enum sync_type expected, struct sync_fds *fds, struct 
     return -1;
 }
 
-int sync_expect_exec(int sock, int *listener_fd, struct err *e)
+struct err *sync_offer_last_words(int sock, struct err *e)
+{
+    auto_fd int fd = memfd_create("last-words", MFD_CLOEXEC);
+    struct err *words = MAP_FAILED;
+    if (fd >= 0 && ftruncate(fd, sizeof(*words)) == 0)
+        words = mmap(NULL, sizeof(*words), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (words == MAP_FAILED) {
+        (void)err_sys(e, errno, "make a file for last words");
+        return NULL;
+    }
+    const struct sync_fds fds = { { fd }, 1 };
+    return sync_send(sock, SYNC_LAST_WORDS, &fds, e) < 0 ? NULL : words;
+}
+
+static int read_last_words(int fd, struct err *e)
+{
+    struct err words;
+    if (fd < 0 || pread(fd, &words, sizeof(words), 0) != sizeof(words) || words.kind == ERR_NONE)
+        return 0;
+    *e = words;
+    return -1;
+}
+
+int sync_expect_exec(int sock, int *listener_fd, int *words_fd, struct err *e)
 {
     struct sync_message m;
     struct sync_fds fds = { .count = 0 };
     ssize_t n = receive(sock, &m, &fds);
+    if (n == sizeof(m) && m.type == SYNC_LAST_WORDS && fds.count == 1 && *words_fd < 0) {
+        *words_fd = fds.items[0];
+        fds.count = 0;
+        n = receive(sock, &m, &fds);
+    }
     if (n == 0)
-        return 0;
+        return read_last_words(*words_fd, e);
     if (n < 0)
         return err_sys(e, errno, "wait for the program");
     if (n == sizeof(m) && m.type == SYNC_LISTENER && fds.count == 1) {

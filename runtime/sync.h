@@ -25,7 +25,10 @@
  * program could not be executed.
  *
  * Before the program begins, a filter that notifies is handed out (seccomp_notify.h):
- *     ◀── SYNC_LISTENER (fd) ────────────── SYNC_DELIVERED ───▶ */
+ *     ◀── SYNC_LISTENER (fd) ────────────── SYNC_DELIVERED ───▶
+ * A filter may forbid to send anything, and even to exit. Whoever installs one hands out a file
+ * that it has mapped before, into which it can always write why it failed:
+ *     ◀── SYNC_LAST_WORDS (fd: a struct err, of kind ERR_NONE while there is none) */
 #include "runtime/base/err.h"
 #include "runtime/base/fd.h"
 
@@ -37,6 +40,7 @@ enum sync_type {
     SYNC_RECORDED,
     SYNC_LISTENER,
     SYNC_DELIVERED,
+    SYNC_LAST_WORDS,
     SYNC_FAILED,
 };
 struct sync_message {
@@ -55,6 +59,9 @@ void sync_send_failure(int sock, const struct err *cause);
 /* Waits for EXPECTED. SYNC_FAILED gives the peer's err. FDS gets those that came, which are the
  * caller's then; NULL: none may come. */
 must_check int sync_expect(int sock, enum sync_type expected, struct sync_fds *fds, struct err *e);
-/* After the last message: 0 at the end of file, which is success; 1: SYNC_LISTENER came, its fd is
- * in *LISTENER_FD; SYNC_FAILED gives the peer's err. */
-must_check int sync_expect_exec(int sock, int *listener_fd, struct err *e);
+/* After the last message: 0 at the end of file, which is success unless there are last words; 1:
+ * SYNC_LISTENER came, its fd is in *LISTENER_FD; SYNC_FAILED gives the peer's err. *WORDS_FD begins
+ * as -1, is kept between calls, and is the caller's to close. */
+must_check int sync_expect_exec(int sock, int *listener_fd, int *words_fd, struct err *e);
+/* The other side of last words: NULL with E. */
+struct err *sync_offer_last_words(int sock, struct err *e);

@@ -17,7 +17,8 @@
 #include "runtime/base/str.h"
 #include "runtime/rootfs.h"
 
-#define PTMX_PATH "/dev/pts/ptmx"
+#define PTMX_PATH    "/dev/pts/ptmx"
+#define CONSOLE_PATH "/dev/console"
 
 /* The directory first, and what it is: opening whatever an image calls ptmx could already do harm
  * (CVE-2025-52565 and its kin). In a devpts the name can be nothing else. */
@@ -54,15 +55,38 @@ int terminal_open(int root_fd, uint16_t rows, uint16_t columns, int *master_fd, 
     return 0;
 }
 
+/* As an image may call anything console, too: a link would lead the mount, and the file that is
+ * made for it, to wherever something of the host is bound, or into /proc. */
+static int make_console(int root_fd, struct err *e)
+{
+    auto_fd int dev = rootfs_make_unlinked(root_fd, "/dev", e);
+    if (dev < 0)
+        return err_wrap(e, "process.terminal");
+    if (rootfs_make_entry(dev, "console", false) < 0) {
+        int errnum = errno;
+        (void)err_sys(e, errnum, "process.terminal: create " CONSOLE_PATH);
+        rootfs_hint(e, errnum);
+        return -1;
+    }
+    int fd = fd_open_beneath(dev, "console", O_PATH, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    if (fd >= 0)
+        return fd;
+    if (errno != ELOOP)
+        return err_sys(e, errno, "process.terminal: open " CONSOLE_PATH);
+    (void)err_host(e, "process.terminal: " CONSOLE_PATH " is a link in the root file system");
+    err_hint(e, "remove it from the image, or mount a tmpfs on /dev");
+    return -1;
+}
+
 int terminal_bind_console(int root_fd, int slave_fd, struct err *e)
 {
-    auto_fd int target = rootfs_make(root_fd, "/dev/console", false, e);
+    auto_fd int target = make_console(root_fd, e);
     if (target < 0)
         return -1;
     auto_fd int copy = open_tree(slave_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
     if (copy < 0)
         return err_sys(e, errno, "process.terminal: bind the console");
-    return rootfs_attach(copy, target, "/dev/console", e);
+    return rootfs_attach(copy, target, CONSOLE_PATH, e);
 }
 
 int terminal_become(int slave_fd, uid_t uid, struct err *e)

@@ -10,7 +10,8 @@
 /* A new pty of /dev/pts beneath ROOT_FD (AT_FDCWD: of the own root). ROWS and COLUMNS 0: unset. */
 must_check int terminal_open(int root_fd, uint16_t rows, uint16_t columns, int *master_fd,
                              int *slave_fd, struct err *e);
-/* Binds the slave onto /dev/console beneath ROOT_FD. */
+/* Binds the slave onto /dev/console beneath ROOT_FD, made when it is not there. ERR_HOST: it, or
+ * /dev, is a link. */
 must_check int terminal_bind_console(int root_fd, int slave_fd, struct err *e);
 /* Makes the slave the controlling terminal and fds 0, 1, 2, owned by UID. The caller leads a
  * session. */

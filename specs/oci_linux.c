@@ -387,10 +387,23 @@ static int read_offset(const struct oci_reader *offsets, const char *key, bool *
     return 0;
 }
 
+/* The clocks that a time namespace has (time_namespaces(7)); another could only stay as it is. */
+static int check_clocks(const struct oci_reader *offsets)
+{
+    static const char *const clocks[] = { "boottime", "monotonic" };
+    for (size_t i = 0; offsets->obj && i < offsets->obj->item_count; i++) {
+        const char *name = offsets->obj->items[i]->key;
+        if (find_name(name, clocks, ARRAY_LEN(clocks)) < 0)
+            return oci_bad(offsets, name, offsets->obj->items[i],
+                           "is not a clock that can be offset: boottime and monotonic are");
+    }
+    return 0;
+}
+
 static int read_time_offsets(const struct oci_reader *linux_, struct oci_config *out)
 {
     struct oci_reader r;
-    if (oci_enter(linux_, "timeOffsets", &r) < 0 ||
+    if (oci_enter(linux_, "timeOffsets", &r) < 0 || check_clocks(&r) < 0 ||
         read_offset(&r, "monotonic", &out->time_offsets.has_monotonic,
                     &out->time_offsets.monotonic_s, &out->time_offsets.monotonic_ns) < 0)
         return -1;
@@ -444,8 +457,8 @@ static int read_personality(const struct oci_reader *linux_, struct oci_config *
     if (r.obj && !out->personality_domain)
         return oci_bad(&r, "domain", NULL, "is missing");
     if (flags.count)
-        return oci_bad(&r, "flags", json_find(r.obj, "flags"), "unknown flag \"%s\"",
-                       flags.items[0]);
+        return oci_bad(&r, "flags", json_find(r.obj, "flags"),
+                       "unknown flag \"%s\": the specification has none yet", flags.items[0]);
     return 0;
 }
 

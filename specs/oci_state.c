@@ -12,6 +12,7 @@
 
 #define STATE_FILE "state.json"
 #define NEXT_FILE  "state.json.next"
+#define CLAIM      "true\n"
 
 enum {
     STATE_BYTES_MAX = OCI_STATE_TEXT_MAX + JSON_BYTES_MAX
@@ -96,6 +97,14 @@ int oci_state_note(int dir_fd, const char *cgroup_path, struct err *e)
                          : append(dir_fd, &text, e);
 }
 
+int oci_state_claim(int dir_fd, struct err *e)
+{
+    auto_buf struct buf text;
+    buf_init(&text, sizeof(CLAIM));
+    (void)buf_add_str(&text, CLAIM);
+    return append(dir_fd, &text, e);
+}
+
 int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e)
 {
     auto_buf struct buf text;
@@ -138,10 +147,19 @@ static size_t note_len(const char *text, size_t len)
     return newline ? (size_t)(newline - text) + 1 : 0;
 }
 
-int oci_state_find_note(struct arena *a, int dir_fd, const char **cgroup_path, struct err *e)
+/* The length of the claim's line, after the note's; 0: none. */
+static size_t claim_len(const char *text, size_t len, size_t note)
+{
+    size_t claim = sizeof(CLAIM) - 1;
+    return note && len - note >= claim && memcmp(text + note, CLAIM, claim) == 0 ? claim : 0;
+}
+
+int oci_state_find_note(struct arena *a, int dir_fd, const char **cgroup_path, bool *is_claimed,
+                        struct err *e)
 {
     static const char *const files[] = { NEXT_FILE, STATE_FILE };
     *cgroup_path = NULL;
+    *is_claimed = false;
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         auto_buf struct buf text;
         struct json *note;
@@ -158,6 +176,7 @@ int oci_state_find_note(struct arena *a, int dir_fd, const char **cgroup_path, s
             return -1;
         if (note->type == JSON_STRING)
             *cgroup_path = note->text;
+        *is_claimed = claim_len(text.data, text.len, len) > 0;
         return 0;
     }
     return 0;
@@ -167,8 +186,13 @@ int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct er
 {
     auto_buf struct buf text;
     buf_init(&text, STATE_BYTES_MAX);
-    if (fd_read_file(dir_fd, STATE_FILE, &text, e) < 0)
-        return e->errnum == ENOENT ? err_conflict(e, "container has no state") : -1;
+    if (fd_read_file(dir_fd, STATE_FILE, &text, e) < 0) {
+        if (e->errnum != ENOENT)
+            return -1;
+        (void)err_conflict(e, "is being created, or was left by a create that was killed");
+        err_hint(e, "delete --force removes what is left");
+        return -1;
+    }
     return oci_state_decode(a, text.data ? text.data : "", text.len, out, e);
 }
 
@@ -177,6 +201,7 @@ int oci_state_decode(struct arena *a, const char *text, size_t len, struct oci_s
 {
     struct json *doc;
     size_t note = note_len(text, len);
+    note += claim_len(text, len, note);
     text += note;
     len -= note;
     const char *newline = memchr(text, '\n', len); /* in JSON without indentation there is none */

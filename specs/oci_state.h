@@ -43,19 +43,22 @@ void oci_state_put(struct json_writer *w, const char *key, const struct oci_stat
 void oci_state_put_record(struct json_writer *w, const struct oci_state *s);
 must_check int oci_state_decode(struct arena *a, const char *text, size_t len,
                                 struct oci_state *out, struct err *e);
-/* state.json is the lines note, state, and the config as it was. It is written beside its place and
- * put in it by a rename: readers see all of it or nothing. The note, the path of the cgroup, is
- * written before there is one, and only added to after: what a killed create has left can be found
- * by it at any time. Without a note there is no cgroup, and no line for it. */
+/* state.json is the lines note, claim, state, and the config as it was. It is written beside its
+ * place and put in it by a rename: readers see all of it or nothing. The note, the path of the
+ * cgroup, is written before there is one, and only added to after: what a killed create has left
+ * can be found by it at any time. Without a note there is no cgroup, and no line for it. The claim,
+ * a line after the note, is written when the cgroup is there and known to be nobody else's. */
 must_check int oci_state_note(int dir_fd, const char *cgroup_path, struct err *e);
+must_check int oci_state_claim(int dir_fd, struct err *e);
 must_check int oci_state_prepare(int dir_fd, const struct oci_state *s, struct err *e);
 must_check int oci_state_publish(int dir_fd, struct err *e);
 /* In place of the one that is there. */
 must_check int oci_state_replace(int dir_fd, const struct oci_state *s, struct err *e);
 /* 0; -1 with errno. */
 must_check int oci_state_remove(int dir_fd);
-/* The note, of a state that was published or not; *CGROUP_PATH is NULL when there is none. */
+/* The note, of a state that was published or not; *CGROUP_PATH is NULL when there is none.
+ * *IS_CLAIMED: whoever is in that cgroup is the container's. */
 must_check int oci_state_find_note(struct arena *a, int dir_fd, const char **cgroup_path,
-                                   struct err *e);
+                                   bool *is_claimed, struct err *e);
 /* ERR_CONFLICT when there is none. */
 must_check int oci_state_load(struct arena *a, int dir_fd, struct oci_state *out, struct err *e);

@@ -134,6 +134,16 @@ static void check_network_name(struct field_ctx *ctx, const struct json *item,
     field_leave(ctx, mark);
 }
 
+static void decode_external(struct field_ctx *ctx, const struct json *node, void *base)
+{
+    bool is_external = false;
+    (void)base;
+    if (field_bool(ctx, node, &is_external) && is_external)
+        field_error(ctx, node->key_place,
+                    "external networks are not supported: every stack has "
+                    "networks of its own");
+}
+
 static const struct field network_fields[] = {
     { "name", FIELD_STRING, offsetof(struct stack_network, name),
       .doc = "the real name; PROJECT_KEY when left out" },
@@ -143,8 +153,8 @@ static const struct field network_fields[] = {
       .doc = "a fixed subnet" },
     { "driver", FIELD_CALL, .call = decode_driver, .doc = "bridge is the only one" },
     { "labels", FIELD_ACCEPTED, .doc = "nothing reads labels" },
-    { "external", FIELD_REFUSED,
-      .doc = "external networks are not supported: every stack has networks of its own" },
+    { "external", FIELD_CALL, .call = decode_external,
+      .doc = "only false: every stack has networks of its own" },
     { "driver_opts", FIELD_REFUSED, .doc = "options of network drivers are not supported" },
     { "attachable", FIELD_ACCEPTED, .doc = "it is for Swarm" },
     { "enable_ipv4", FIELD_CALL, .call = decode_enable_ipv4, .doc = "IPv4 is always there" },

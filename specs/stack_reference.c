@@ -26,6 +26,7 @@ static const struct shape {
     { "networks", TAKES_MAP, &stack_network_table },
     { "networks.*.driver", TAKES_TEXT, NULL },
     { "networks.*.enable_ipv4", TAKES_BOOL, NULL },
+    { "networks.*.external", TAKES_BOOL, NULL },
     { "networks.*.ipam.config", TAKES_OBJECTS, &stack_subnet_table },
     { "networks.*.ipam.driver", TAKES_TEXT, NULL },
     { "proxy", TAKES_OBJECT, &stack_proxy_table },

@@ -133,8 +133,8 @@ static int refuse_busy(const struct cli_project *p, const struct stack *stack, s
     auto_free char *ours = realpath(stack->file, NULL);
     if (theirs && ours && str_eq(theirs, ours)) {
         (void)err_conflict(e, "stack %s runs with another version of this file", p->name);
-        err_hint(e, "apply it with: svc down -p %s && svc up -d %s (volumes stay)", p->name,
-                 stack->file);
+        err_hint(e, "apply it with: svc down -p %s, then the same command again (volumes stay)",
+                 p->name);
         return -1;
     }
     (void)err_conflict(e, "a stack %s is already running, from another file: %s", p->name,

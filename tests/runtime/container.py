@@ -1,4 +1,5 @@
 """A container of a test: a bundle with a busybox root, its config.json as a dictionary, and the verbs of svc-runtime."""
+import copy
 import json
 import os
 import secrets
@@ -16,7 +17,8 @@ DEV = {"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
 
 
 def default_config():
-    return {
+    """A new one each time, lists and all: tests change it."""
+    return copy.deepcopy({
         "ociVersion": "1.2.0",
         "root": {"path": "rootfs", "readonly": False},
         "hostname": "box",
@@ -46,7 +48,7 @@ def default_config():
             "maskedPaths": MASKED,
             "readonlyPaths": READ_ONLY,
         },
-    }
+    })
 
 
 class Container:

@@ -15,7 +15,7 @@ test_order_of_opening.py proves from strace that host objects come first.
 | 2023-25809 | a cgroup namespace, or nothing of the machine's that is writable (mounts: attach_cgroup) | paths: cgroups_of_the_machine_cannot_be_written_to |
 | 2024-21626 | close_range at entry and before anything is looked up inside (main: secure_fds; init: close_others; enter: close_joined), getcwd after chdir (payload: enter_cwd) | a_leaked_working_directory, a_leaked_working_directory_of_exec, leaked_files_are_not_inside; entering: a_program_behind_a_file_of_the_runtime, a_working_directory_behind_a_file_of_the_runtime |
 | 2025-31133 | masks are the host's null device, opened and verified before the clone (masks: masks_open) | a_linked_null_is_no_mask; paths: the_null_device_of_an_image_is_no_mask |
-| 2025-52565, 2026-41579, 2026-47766, 2026-88264, 2026-88265 | /dev/pts is verified to be a devpts before its ptmx is opened, TIOCGPTPEER (terminal: open_ptmx, terminal_open); owners by verified fds (devices: give_node); standard files from the host's null (main: secure_fds) | a_linked_console; paths: a_device_path_that_leads_out, a_device_in_the_place_of_ptmx_is_not_opened, console_of_an_image_is_not_given_away, a_race_for_a_new_device |
+| 2025-52565, 2026-41579, 2026-47766, 2026-88264, 2026-88265 | /dev/pts is verified to be a devpts before its ptmx is opened, TIOCGPTPEER (terminal: open_ptmx, terminal_open); no link is followed to /dev/console (terminal: make_console); owners by verified fds (devices: give_node); standard files from the host's null (main: secure_fds) | a_linked_console, a_console_that_is_only_a_link; paths: a_device_path_that_leads_out, a_device_in_the_place_of_ptmx_is_not_opened, console_of_an_image_is_not_given_away, a_race_for_a_new_device |
 | 2026-30892 | one strict parser (specs/passwd: passwd_find; str_to_u64); (uid_t)-1 is no id (specs/oci_config: read_user) | input: a_user_that_is_none_is_not_root, nobody_stays_root_by_an_overflow |
 | 2025-24965 | no file of ours is written into a root; passwd is looked at before it is opened (user: open_text) | paths: nothing_is_written_through_links_of_an_image, a_device_in_the_place_of_passwd_is_not_opened |
 | bwrap 2017-5226 | setsid, always (payload: payload_exec) | the_callers_terminal_cannot_be_typed_into; entering: the_callers_terminal_is_out_of_reach |
@@ -163,6 +163,24 @@ def test_a_linked_console(container, tmp_path):
     container.run()
     assert target.read_text() == "mine"
     assert stat.S_IMODE(os.stat(target).st_mode) == 0o644 and os.stat(target).st_uid == 0
+
+
+@pytest.mark.parametrize("led_to", ["/vol/made-by-console", "/proc/sys/kernel/hostname", "/etc/passwd", "/etc/made", "console2"])
+@pytest.mark.parametrize("dev", ["of the image", "copied up"])
+def test_a_console_that_is_only_a_link(container, tmp_path, led_to, dev):
+    """The same with a devpts in its place: no mount, and no file, where the link leads."""
+    kept = [m for m in container.config["mounts"] if not m["destination"].startswith("/dev") or m["destination"] == "/dev/pts"]
+    if dev == "copied up":
+        kept.insert(1, {**DEV, "options": [*DEV["options"], "tmpcopyup"]})
+    container.config["mounts"] = kept
+    container.bind(tmp_path, "/vol")
+    link(container, "/dev/console", led_to)
+    container.config["process"]["terminal"] = True
+    line = container.error()
+    assert "process.terminal: /dev/console is a link in the root file system" in line
+    assert list(tmp_path.iterdir()) == []
+    for path in ("etc/made", "dev/console2"):
+        assert not os.path.lexists(os.path.join(container.rootfs, path))
 
 
 def test_the_runtime_cannot_be_overwritten(container):

@@ -221,18 +221,29 @@ def test_a_state_root_behind_a_link(container, scratch):
 
 # ---- signals, pids, sockets ----
 
+def somebody_else(ticks):
+    """A process that did not start in the clock tick TICKS (a hundredth of a second)."""
+    while True:
+        process = subprocess.Popen(["sleep", "100"])
+        with open(f"/proc/{process.pid}/stat") as file:
+            if int(file.read().rpartition(")")[2].split()[19]) != ticks:
+                return process
+        process.kill()
+        process.wait()
+
+
 def test_a_pid_of_somebody_else_is_not_signalled(container):
     """A state whose process is gone, and whose pid belongs to somebody else by now."""
     container.shell("sleep 100").created().start()
     path = os.path.join(container.state_root, container.id, "state.json")
     with open(path) as file:
-        note, text, config = file.read().split("\n", 2)
+        note, claim, text, config = file.read().split("\n", 3)
     state = json.loads(text)
-    with subprocess.Popen(["sleep", "100"]) as bystander:
+    with somebody_else(state["startTicks"]) as bystander:
         real = state["pid"]
         state["pid"] = bystander.pid
         with open(path, "w") as file:
-            file.write("\n".join((note, json.dumps(state), config)))
+            file.write("\n".join((note, claim, json.dumps(state), config)))
         assert container.kill("KILL").returncode == 1 and container.exec("true").returncode != 0
         assert bystander.poll() is None
         assert container.status() == "stopped"

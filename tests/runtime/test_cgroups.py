@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -38,7 +39,8 @@ LIMITS = {
     "swap": ({"memory": {"limit": 64 * MIB, "swap": 96 * MIB}}, "memory", "memory.memsw.limit_in_bytes", str(96 * MIB), "memory.swap.max", str(32 * MIB)),
     "swap unlimited": ({"memory": {"limit": 64 * MIB, "swap": -1}}, "memory", "memory.memsw.limit_in_bytes", NO_LIMIT_V1, "memory.swap.max", "max"),
     "no swap": ({"memory": {"limit": 64 * MIB, "swap": 64 * MIB}}, "memory", "memory.memsw.limit_in_bytes", str(64 * MIB), "memory.swap.max", "0"),
-    "kernel is ignored": ({"memory": {"limit": 64 * MIB, "kernel": -1, "kernelTCP": -1}}, "memory", "memory.limit_in_bytes", str(64 * MIB), "memory.max", str(64 * MIB)),
+    "kernel is ignored": ({"memory": {"limit": 64 * MIB, "kernel": -1}}, "memory", "memory.limit_in_bytes", str(64 * MIB), "memory.max", str(64 * MIB)),
+    "TCP buffers": ({"memory": {"kernelTCP": 8 * MIB}}, "memory", "memory.kmem.tcp.limit_in_bytes", str(8 * MIB), "memory.max", "max"),
     "shares": ({"cpu": {"shares": 512}}, "cpu", "cpu.shares", "512", "cpu.weight", "59"),
     "quota and period": ({"cpu": {"quota": 20000, "period": 50000}}, "cpu", "cpu.cfs_quota_us", "20000", "cpu.max", "20000 50000"),
     "quota": ({"cpu": {"quota": 20000}}, "cpu", "cpu.cfs_quota_us", "20000", "cpu.max", "20000 100000"),
@@ -183,6 +185,27 @@ def test_unified_wins_over_the_others_and_takes_lines(idle):
                      unified={"memory.max": str(32 * MIB), "io.max": f"{major}:{minor} rbps=1048576\n{major}:{minor} wiops=9", "cpu.weight": ""})
     assert cgroups.read(container, "memory", "", "memory.max") == str(32 * MIB)
     assert cgroups.read(container, "blkio", "", "io.max") == f"{major}:{minor} rbps=1048576 wbps=max riops=max wiops=9"
+
+
+@pytest.mark.parametrize("file", ["procs", "threads", "kill", "freeze", "type", "subtree_control", "pressure", "max", "max.depth.x"])
+def test_unified_writes_no_file_of_the_core_but_limits(container, file):
+    cgroups.v2_mount()
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        try:
+            before = open(f"/proc/{process.pid}/cgroup").read()
+            line = resources(container, unified={f"cgroup.{file}": str(process.pid)}).error()
+            assert f'linux.resources.unified["cgroup.{file}"]: is no limit' in line
+            assert process.poll() is None and open(f"/proc/{process.pid}/cgroup").read() == before
+            assert container.cgroup_dirs() == []
+        finally:
+            process.kill()
+
+
+def test_unified_limits_cgroups_below(idle):
+    where = cgroups.v2_mount()
+    container = idle(unified={"cgroup.max.depth": "3", "cgroup.max.descendants": "5"})
+    for file, text in (("depth", "3"), ("descendants", "5")):
+        assert open(f"{where}{container.config['linux']['cgroupsPath']}/cgroup.max.{file}").read().strip() == text
 
 
 def test_unified_names_a_file_that_is_not_there(container):
@@ -402,6 +425,64 @@ def test_a_frozen_cgroup_is_refused(container):
         assert container.cgroup_dirs() == [path]
     finally:
         os.rmdir(path)
+
+
+@pytest.fixture
+def above(container):
+    """A cgroup above the container's: its path, the file that freezes it, and the words for that and for thawing."""
+    version, where = (2, cgroups.v2_mount()) if cgroups.layout() != "v1" else cgroups.home("freezer")
+    name = f"/svc-runtime-test-above-{container.id}"
+    container.config["linux"]["cgroupsPath"] = f"{name}/inner-{container.id}"
+    os.mkdir(where + name)
+    yield (where + name, "/cgroup.freeze", "1", "0") if version == 2 else (where + name, "/freezer.state", "FROZEN", "THAWED")
+    for _, _, mount in cgroups.mounts():
+        for path in (f"{mount}{name}/inner-{container.id}", mount + name):
+            if os.path.exists(path):
+                os.rmdir(path)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_cgroup_below_a_frozen_one_is_refused(container, above, is_there):
+    path, file, frozen, _ = above
+    if is_there:
+        os.mkdir(f"{path}/inner-{container.id}")
+    with open(path + file, "w") as freezer:
+        freezer.write(frozen)
+    line = container.error()
+    assert "is frozen" in line and "above it" in line
+    assert container.states() == [] and os.path.exists(f"{path}/inner-{container.id}") == is_there
+
+
+@pytest.mark.parametrize("claim, is_killed", [("true\n", True), ("", False)])
+def test_delete_after_a_killed_create_ends_whom_it_had_put_into_its_cgroup(container, claim, is_killed):
+    """What create writes before there is a state. Killed earlier, it had not seen yet whether the cgroup is another's.
+    Frozen, and not started by a create that died, the process ends by nothing else."""
+    path = cgroups.v2_mount() + container.config["linux"]["cgroupsPath"]
+    os.makedirs(os.path.join(container.state_root, container.id))
+    with open(os.path.join(container.state_root, container.id, "state.json.next"), "w") as file:
+        file.write(json.dumps(container.config["linux"]["cgroupsPath"]) + "\n" + claim)
+    os.mkdir(path)
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        try:
+            for name, text in (("procs", str(process.pid)), ("freeze", "1")):
+                with open(f"{path}/cgroup.{name}", "w") as file:
+                    file.write(text)
+            begun = time.monotonic()
+            done = container.delete("--force")
+            assert done.returncode == 0 and container.states() == [], done.stderr
+            assert time.monotonic() - begun < 5 and os.path.exists(path) != is_killed
+            assert is_killed or process.poll() is None
+        finally:
+            process.kill()
+            process.wait()
+            if os.path.exists(path):
+                os.rmdir(path)
+
+
+def test_create_claims_its_cgroup(container):
+    container.created()
+    with open(os.path.join(container.state_root, container.id, "state.json")) as file:
+        assert [file.readline(), file.readline()] == [json.dumps(container.config["linux"]["cgroupsPath"]) + "\n", "true\n"]
 
 
 def test_a_parent_with_processes_is_named_when_it_keeps_a_controller_back(container):

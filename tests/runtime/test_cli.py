@@ -76,6 +76,14 @@ def test_every_verb_has_help(call, verb):
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("Usage: svc-runtime") and verb in done.stdout
 
 
+def test_the_version_tells_the_commit_that_it_was_built_from(call):
+    top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    if not os.path.exists(os.path.join(top, ".git")):
+        assert "commit:" not in call("--version").stdout
+        return
+    assert re.search(r"^commit: [0-9a-f]{12}$", call("--version").stdout, re.MULTILINE)
+
+
 @pytest.mark.parametrize("verb", ["checkpoint", "restore"])
 def test_checkpoints_are_refused_in_one_line(call, verb):
     done = call(verb, "--image-path", "/x", "--work-path=/y", "--leave-running", "id")
@@ -118,7 +126,7 @@ def test_signals_by_name_and_number(container, wait_for, name, number):
     assert traced.returncode == 0 and names[number] in traced.stderr, traced.stderr
 
 
-@pytest.mark.parametrize("name", ["SIGRTMIN+31", "RTMAX+1", "RTMIN+", "RTMINX", "SIGNONSENSE", "0", "65", "-9"])
+@pytest.mark.parametrize("name", ["SIGRTMIN+31", "RTMAX+1", "RTMIN+", "RTMINX", "SIGNONSENSE", "65", "-9"])
 def test_signals_that_are_none(container, name):
     container.shell("exec sleep 1000").created().start()
     done = container.call("kill", container.id, "--", name)

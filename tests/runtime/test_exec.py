@@ -49,6 +49,12 @@ def test_environment_working_directory_and_user(sleeper):
     assert done.stdout.split() == ["value", "/etc", "65534", "65534"]
 
 
+def test_a_working_directory_that_is_missing_is_not_made(sleeper):
+    done = sleeper.exec("pwd", options=("--cwd", "/nodir"))
+    assert done.returncode != 0 and "process.cwd: enter /nodir: not found" in done.stderr, done
+    assert not os.path.lexists(os.path.join(sleeper.rootfs, "nodir"))
+
+
 @pytest.mark.parametrize("user, ids", [("1000", "1000 0"), ("1000:2000", "1000 2000"), ("root:nogroup", "0 65534")])
 def test_users_by_number_and_name(sleeper, user, ids):
     assert sleeper.exec("sh", "-c", "echo $(id -u) $(id -g)", options=("--user", user)).stdout == ids + "\n"
@@ -65,6 +71,27 @@ def test_a_process_file(sleeper):
                         user={"uid": 12, "gid": 13})
     done = sleeper.call("exec", "--process", path, sleeper.id)
     assert (done.returncode, done.stdout) == (0, "file\n12\n"), done.stderr
+
+
+@pytest.mark.parametrize("option", [("--env", "A=b"), ("--cap", "CAP_KILL"), ("--user", "0"), ("--additional-gids", "5"),
+                                    ("--cwd", "/"), ("--no-new-privs",)], ids=lambda option: option[0])
+def test_a_process_file_and_an_option_that_would_change_it(sleeper, option):
+    done = sleeper.call("exec", "--process", process_file(sleeper), *option, sleeper.id)
+    assert done.returncode == 255
+    assert done.stderr == f"svc-runtime: exec: {option[0]} was given besides --process, whose file says it\n"
+
+
+def test_in_a_container_that_waits_to_be_started(either):
+    """Its mounts are in place, its first process waits on, and nobody inside can look into that."""
+    either.shell("echo started").created()
+    done = either.exec("sh", "-c", "hostname; readlink /proc/self/root; grep -c ' /dev/shm ' /proc/self/mounts; id -u",
+                       options=("--no-subreaper", "--user", "12"))
+    assert done.stdout.split() == ["box", "/", "1", "12"], done
+    for name in ("exe", "root", "cwd", "fd/0", "fd/3", "ns/mnt"):
+        looked = either.exec("readlink", f"/proc/1/{name}")
+        assert looked.returncode == 1 and looked.stdout == "", (name, looked)
+    assert either.status() == "created"
+    either.start()
 
 
 def test_detached_with_a_pid_file(sleeper, wait_for):

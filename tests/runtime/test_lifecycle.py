@@ -222,6 +222,54 @@ def test_ps_lists_the_processes(sleeper):
     assert str(sleeper.state()["pid"]) in sleeper.call("ps", sleeper.id).stdout
 
 
+def test_ps_hands_arguments_to_the_machines_ps(sleeper):
+    pid = str(sleeper.state()["pid"])
+    for args in (["-ef"], ["--", "aux"], ["-eo", "comm,pid"]):
+        done = sleeper.call("ps", sleeper.id, *args)
+        assert done.returncode == 0, done.stderr
+        titles, *lines = [line.split() for line in done.stdout.splitlines()]
+        column = titles.index("PID")
+        assert pid in [line[column] for line in lines] and str(os.getpid()) not in [line[column] for line in lines]
+        assert len(lines) <= 2, lines
+
+
+def test_ps_says_what_it_lacks(sleeper):
+    for args, env, said in ((["-ef"], {"PATH": "/none"}, "ps: no program ps is in $PATH to take its arguments"),
+                            (["-eo", "comm"], None, "ps: no column PID in what ps(1) says with these arguments")):
+        done = sleeper.call("ps", sleeper.id, *args, env=env)
+        assert done.returncode == 1 and said in done.stderr and len(done.stderr.splitlines()) == 1, done
+
+
+def test_signal_0_asks_whether_it_lives(sleeper, wait_for):
+    assert sleeper.kill("0").returncode == 0 and sleeper.kill("--all", "0").returncode == 0
+    assert sleeper.status() == "running"
+    assert sleeper.kill("KILL").returncode == 0
+    wait_for(lambda: sleeper.status() == "stopped", what="its end")
+    for options in ((), ("--all",)):
+        done = sleeper.kill(*options, "0")
+        assert done.returncode == 1 and "container not running" in done.stderr
+
+
+def test_one_that_waits_is_paused_and_resumed(container):
+    container.shell("true").created()
+    assert container.call("pause", container.id).returncode == 0
+    assert container.status() == "paused"
+    done = container.call("start", container.id)
+    assert done.returncode == 1 and "is paused, not created" in done.stderr
+    assert container.call("resume", container.id).returncode == 0
+    assert container.status() == "created"
+    done = container.call("resume", container.id)
+    assert done.returncode == 1 and "is created, not paused" in done.stderr
+    container.start()
+
+
+def test_one_under_creation_is_said_to_be(container):
+    os.makedirs(os.path.join(container.state_root, container.id))
+    done = container.call("state", container.id)
+    assert done.returncode == 1 and "is being created, or was left by a create that was killed" in done.stderr
+    assert container.delete("--force").returncode == 0 and container.states() == []
+
+
 def test_pause_and_resume(sleeper):
     assert sleeper.call("pause", sleeper.id).returncode == 0
     assert sleeper.status() == "paused"

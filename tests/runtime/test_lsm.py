@@ -35,10 +35,17 @@ def test_exec_refuses_them_too(sleeper, option, field):
     assert done.returncode != 0 and f'process.{field}: "some_label" is asked for' in done.stderr
 
 
-def test_a_mount_label_says_nothing_without_selinux(container):
+def test_a_mount_label_without_selinux_is_a_warning(container):
     """It only tells SELinux how to label new file systems: engines may leave it there."""
     container.config["linux"]["mountLabel"] = "system_u:object_r:container_file_t:s0"
-    container.output()
+    done = container.run()
+    assert done.returncode == 0 and len(done.stderr.splitlines()) == 1, done
+    assert "mount.label_ignored" in done.stderr and "linux.mountLabel: SELinux is not at work" in done.stderr
+
+
+def test_an_empty_mount_label_says_nothing(container):
+    container.config["linux"]["mountLabel"] = ""
+    assert container.run().stderr == ""
 
 
 def test_features_name_them(container):

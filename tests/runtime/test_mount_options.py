@@ -56,6 +56,19 @@ def test_attributes(either, tmp_path, option, word, kind):
     assert word in options_of(either, "/mnt")
 
 
+@pytest.mark.parametrize("option", ["bogus", "size=1m", "sync", "dirsync", "mand", "iversion", "lazytime"])
+def test_a_bind_says_what_it_cannot_do(container, tmp_path, option):
+    done = container.bind(tmp_path, "/mnt", option).run()
+    assert done.returncode == 0, done
+    line, = done.stderr.splitlines()
+    assert "mount.option_ignored" in line and f'destination="/mnt" option="{option}"' in line
+
+
+@pytest.mark.parametrize("option", ["async", "nomand", "nolazytime", "noiversion", "defaults", "silent", "loud"])
+def test_a_bind_says_nothing_of_defaults(container, tmp_path, option):
+    assert container.bind(tmp_path, "/mnt", option).run().stderr == ""
+
+
 def test_strictatime_is_no_relatime(container, tmp_path):
     container.bind(tmp_path, "/mnt", "strictatime")
     assert not {"relatime", "noatime"} & options_of(container, "/mnt")

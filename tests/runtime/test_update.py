@@ -191,6 +191,7 @@ def test_nothing_to_change_is_fine(running):
     (["--resources=-"], "not json", "stdin:1:"),
     (["--resources=-"], '{"memory": {"limit": "1g"}}', "memory.limit"),
     (["--resources", "/no/such/file"], None, "/no/such/file"),
+    (["--resources=-"], '{"unified": {"cgroup.freeze": "1"}}', "is no limit"),
     (["--l3-cache-schema", "L3:0=f"], None, "RDT"),
     (["--nonsense", "1"], None, "unknown option --nonsense"),
 ])

@@ -230,6 +230,13 @@ static void test_other_limits(void **state)
         "`foo` is not available");
     pair.key = "cgroup.max.depth";
     assert_string_equal(planned(&r, all_v2), "cgroup.max.depth=1000");
+    pair = (struct oci_pair){ "cgroup.procs", "" };
+    assert_string_equal(planned(&r, all_v2),
+                        "input: linux.resources.unified[\"cgroup.procs\"]: is no limit; of the "
+                        "files cgroup.* only cgroup.max.depth and cgroup.max.descendants are");
+    r = (struct oci_resources){ .memory = { .kernel_tcp = N(4096) } };
+    assert_string_equal(planned(&r, all_v1), "memory.kmem.tcp.limit_in_bytes=4096");
+    assert_string_equal(planned(&r, all_v2), "");
 }
 
 static void test_limits_of_devices(void **state)

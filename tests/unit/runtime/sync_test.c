@@ -69,7 +69,7 @@ static void test_the_reason_is_not_lost_in_a_reset(void **state)
         assert_int_equal(sync_send(ours, SYNC_PREPARED, NULL, &e), 0);
         end_with_reason(&theirs);
         int result = i == 0   ? sync_expect(ours, SYNC_READY, NULL, &e)
-                     : i == 1 ? sync_expect_exec(ours, &none, &e)
+                     : i == 1 ? sync_expect_exec(ours, &none, &words, &e)
                               : sync_send(ours, SYNC_RECORDED, NULL, &e);
         assert_int_equal(result, -1);
         assert_why(&e);
@@ -87,12 +87,12 @@ static void test_a_reset_is_no_success(void **state)
     struct err e;
     open_pair(&ours, &theirs);
     fd_close(&theirs);
-    assert_int_equal(sync_expect_exec(ours, &none, &e), 0);
+    assert_int_equal(sync_expect_exec(ours, &none, &words, &e), 0);
     fd_close(&ours);
     open_pair(&ours, &theirs);
     assert_int_equal(sync_send(ours, SYNC_RECORDED, NULL, &e), 0);
     fd_close(&theirs);
-    assert_int_equal(sync_expect_exec(ours, &none, &e), -1);
+    assert_int_equal(sync_expect_exec(ours, &none, &words, &e), -1);
     assert_int_equal(e.errnum, ECONNRESET);
 }
 

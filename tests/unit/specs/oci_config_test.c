@@ -150,7 +150,7 @@ static void the_linux_part_is_read(void **state)
         "\"fileMode\":33188,\"uid\":7,\"gid\":8},{\"type\":\"p\",\"path\":\"/dev/y\"}],"
         "\"cgroupsPath\":\"/a..b/c\",\"rootfsPropagation\":\"rslave\",\"sysctl\":{\"a.b\":\"1\"},"
         "\"maskedPaths\":[\"/m\"],\"readonlyPaths\":[\"/p\"],\"mountLabel\":\"ml\","
-        "\"personality\":{\"domain\":\"LINUX32\"},\"intelRdt\":{}}}",
+        "\"personality\":{\"domain\":\"LINUX32\",\"flags\":[]},\"intelRdt\":{}}}",
         &c);
     for (size_t i = 0; i < OCI_NS_COUNT_; i++)
         assert_true(c.namespaces[i].is_wanted);
@@ -388,9 +388,11 @@ static void problems_are_named_with_their_place(void **state)
         { "\"linux\":{\"memoryPolicy\":{\"nodes\":\"0\"}}", "linux.memoryPolicy.mode", "missing" },
         { "\"linux\":{\"netDevices\":{\"eth0\":1}}", "linux.netDevices.eth0", "must be an object" },
         { "\"linux\":{\"personality\":{\"domain\":\"LINUX\",\"flags\":[\"x\"]}}",
-          "linux.personality.flags", "unknown" },
+          "linux.personality.flags", "has none yet" },
         { "\"linux\":{\"timeOffsets\":{\"boottime\":{\"nanosecs\":1000000000}}}",
           "linux.timeOffsets.boottime.nanosecs", "999999999" },
+        { "\"linux\":{\"timeOffsets\":{\"realtime\":{\"secs\":1}}}", "linux.timeOffsets.realtime",
+          "not a clock that can be offset" },
         { "\"linux\":{\"seccomp\":{\"defaultAction\":\"X\"}}", "linux.seccomp.defaultAction",
           "unknown action" },
         { "\"linux\":{\"seccomp\":{\"defaultAction\":\"SCMP_ACT_LOG\",\"syscalls\":[{"
