@@ -96,6 +96,14 @@ def test_the_state_is_where_the_session_keeps_such(call, scratch, container):
     assert done.returncode == 0 and not os.path.exists(os.path.join(scratch, "svc-runtime"))
 
 
+def test_a_log_that_cannot_be_opened_fails_before_anything_is_done(container, scratch):
+    path = os.path.join(scratch, "nowhere/log")
+    container.write()
+    done = container.call("create", "--bundle", container.bundle, container.id, before=["--log", path])
+    assert done.returncode == 1 and done.stderr == f"svc-runtime: --log: open {path}: not found\n"
+    assert container.call("state", container.id).returncode == 1
+
+
 def test_the_log_may_be_named_as_a_file(call, scratch):
     path = os.path.join(scratch, "log")
     assert call("--log", f"file:{path}", "--log-format", "json", "state", "nobody").returncode == 1

@@ -4,12 +4,22 @@ import os
 
 import pytest
 
+from waiting import wait_for
+
 KINDS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 
 
 def add_hook(container, kind, script, **rest):
     hooks = container.config.setdefault("hooks", {})
     hooks.setdefault(kind, []).append({"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin:/usr/bin"], **rest})
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_all_kinds_run_in_order_with_the_state(container):
@@ -40,6 +50,15 @@ def test_a_hook_past_its_timeout_is_killed(container):
     add_hook(container, "createRuntime", "exec sleep 100", timeout=1)
     line = container.error()
     assert "createRuntime" in line and "1 s" in line
+
+
+def test_a_hook_past_its_timeout_takes_along_what_it_started(container):
+    note = os.path.join(container.bundle, "note")
+    add_hook(container, "createRuntime", f"sleep 1000 & echo $! > {note}; wait", timeout=1)
+    assert "1 s" in container.error()
+    with open(note) as file:
+        pid = int(file.read())
+    wait_for(lambda: not is_running(pid), what="the end of the hook's child")
 
 
 def test_a_hook_that_is_not_there(container):

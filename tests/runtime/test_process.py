@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from waiting import wait_for
+
 
 def capability_sets(text):
     return {line.split(":")[0]: int(line.split(":")[1], 16) for line in text.splitlines() if line.startswith("Cap")}
@@ -291,6 +293,50 @@ def test_seccomp_verdicts(either):
         out = either.output()
         assert out.split()[:2] == ["Seccomp:", "2"]
         assert "No space left on device" in out
+
+
+DENIALS = {
+    "everything": {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": []},
+    "what could tell it": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["execve", "write", "sendmsg", "sendto"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]},
+}
+
+
+@pytest.mark.parametrize("denied", DENIALS)
+def test_a_filter_that_denies_execve_is_told_and_ends_the_process(either, denied):
+    """Not even exit_group may be allowed: nothing of it may go on."""
+    either.config["linux"]["seccomp"] = DENIALS[denied]
+    for privileges in (True, False):
+        either.config["process"]["noNewPrivileges"] = privileges
+        line = either.error()
+        assert "function not implemented" in line
+        # Without no_new_privs it is in force before the ids change, which then fails first.
+        if denied != "everything" or privileges:
+            assert "exec: " in line and "seccomp filter may not allow execve" in line
+    assert os.listdir(either.state_root) == [] and either.cgroup_dirs() == []
+
+
+@pytest.mark.parametrize("denied", DENIALS)
+def test_start_tells_that_the_filter_denies_execve(container, denied):
+    container.config["linux"]["seccomp"] = DENIALS[denied]
+    done = container.created().call("start", container.id)
+    assert done.returncode == 1 and "seccomp filter may not allow execve" in done.stderr
+    wait_for(lambda: container.status() == "stopped", what="the end of the process")
+
+
+def test_exec_tells_that_the_filter_denies_execve(container):
+    """The first process was let through: what was written down then is changed behind its back."""
+    container.config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["settimeofday", "exit_group", "sendto", "sendmsg"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38}]}
+    container.shell("sleep 1000").created().start()
+    saved = os.path.join(container.state_root, container.id, "state.json")
+    with open(saved) as file:
+        text = file.read()
+    assert "settimeofday" in text
+    with open(saved, "w") as file:
+        file.write(text.replace("settimeofday", "execve"))
+    done = container.exec("true")
+    assert done.returncode == 255 and "seccomp filter may not allow execve" in done.stderr
 
 
 def test_unknown_system_calls_of_a_profile_are_one_warning(container):

@@ -62,7 +62,7 @@ static void test_the_reason_is_not_lost_in_a_reset(void **state)
 {
     (void)state;
     int theirs;
-    auto_fd int ours = -1, none = -1;
+    auto_fd int ours = -1, none = -1, words = -1;
     struct err e;
     for (int i = 0; i < 3; i++) {
         open_pair(&ours, &theirs);
@@ -83,7 +83,7 @@ static void test_a_reset_is_no_success(void **state)
 {
     (void)state;
     int theirs;
-    auto_fd int ours = -1, none = -1;
+    auto_fd int ours = -1, none = -1, words = -1;
     struct err e;
     open_pair(&ours, &theirs);
     fd_close(&theirs);
