@@ -345,30 +345,28 @@ static int set_oom_score(const struct launch *l, struct err *e)
     return 0;
 }
 
-static int map_ids(struct launch *l, struct err *e)
+/* *USERNS_FD: the new one, for mounts; opened before the child is told to go on, which hides its
+ * /proc files from an ordinary user. */
+static int map_ids(struct launch *l, int *userns_fd, struct err *e)
 {
     if (!l->plan.payload.has_userns)
         return 0;
-    if (l->plan.namespaces.join_fds[OCI_NS_USER] < 0 &&
-        idmap_write(l->pid, &l->config.uid_mappings, &l->config.gid_mappings, e) < 0)
-        return -1;
+    if (l->plan.namespaces.join_fds[OCI_NS_USER] < 0) {
+        char path[64];
+        if (idmap_write(l->pid, &l->config.uid_mappings, &l->config.gid_mappings, e) < 0)
+            return -1;
+        (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)l->pid);
+        *userns_fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (*userns_fd < 0)
+            return err_sys(e, errno, "open the user namespace");
+    }
     return sync_send(l->sync_fd, SYNC_MAPPED, NULL, e);
 }
 
-static int map_mounts(struct launch *l, struct err *e)
+static int map_mounts(struct launch *l, int userns_fd, struct err *e)
 {
-    auto_fd int userns = -1;
     int joined = l->plan.namespaces.join_fds[OCI_NS_USER];
-    if (joined >= 0)
-        return mounts_idmap(&l->plan.mounts, joined, e);
-    if (l->plan.payload.has_userns) {
-        char path[64];
-        (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)l->pid);
-        userns = open(path, O_RDONLY | O_CLOEXEC);
-        if (userns < 0)
-            return err_sys(e, errno, "open the user namespace");
-    }
-    return mounts_idmap(&l->plan.mounts, userns, e);
+    return mounts_idmap(&l->plan.mounts, joined >= 0 ? joined : userns_fd, e);
 }
 
 static int move_net_devices(const struct launch *l, struct err *e)
@@ -443,9 +441,10 @@ static int write_pid_file(struct launch *l, struct err *e)
 /* While the child makes its namespaces. */
 static int prepare_child(struct launch *l, struct err *e)
 {
+    auto_fd int userns = -1;
     l->container->state.pid = l->pid;
-    if (map_ids(l, e) < 0 || rlimits_raise(&l->plan.payload.rlimits, l->pid, e) < 0 ||
-        set_oom_score(l, e) < 0 || map_mounts(l, e) < 0 || finish_cgroup(l, e) < 0)
+    if (map_ids(l, &userns, e) < 0 || rlimits_raise(&l->plan.payload.rlimits, l->pid, e) < 0 ||
+        set_oom_score(l, e) < 0 || map_mounts(l, userns, e) < 0 || finish_cgroup(l, e) < 0)
         return -1;
     if (l->plan.wants_entered && sync_expect(l->sync_fd, SYNC_ENTERED, NULL, e) < 0)
         return -1;

@@ -321,6 +321,6 @@ def test_pid_file_and_log_do_not_follow_what_they_find(container, tmp_path):
 
 
 def test_signals_by_number_are_checked(sleeper):
-    for bad in ("0", "65", "-9", "9x", "SIG", "999999999999"):
+    for bad in ("65", "-9", "9x", "SIG", "999999999999"):
         assert sleeper.kill("--", bad).returncode == 1
     assert sleeper.status() == "running" and sleeper.kill(str(int(signal.SIGKILL))).returncode == 0
