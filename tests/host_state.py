@@ -30,11 +30,13 @@ def read(path):
 
 @category
 def processes():
-    """Programs of ours, and whatever is in a cgroup of ours."""
+    """Programs of ours, and whatever is in a cgroup of ours; not what has ended and waits for process 1 to notice: that has no words."""
     found = set()
     for pid in filter(str.isdigit, os.listdir("/proc")):
         words = read(f"/proc/{pid}/cmdline").split("\0")
         cgroups = read(f"/proc/{pid}/cgroup")
+        if not words[0]:
+            continue
         if os.path.basename(words[0]) in ("svc", "svc-runtime") or ":/svc" in cgroups or "/svc/" in cgroups:
             found.add(f"{pid} {' '.join(words).strip()}")
     return found
